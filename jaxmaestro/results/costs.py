@@ -1,0 +1,100 @@
+"""What one evaluation gives: a struct of arrays, one entry a tuple (layer, dataflow, hardware)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+
+Array = Any
+"""A JAX or NumPy array (the same struct holds either)."""
+
+TENSORS = ("input", "filter", "output")
+"""Order of the tensor axis."""
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Costs:
+    """All figures of a batch. Shapes are ``[...]`` or ``[..., 3]`` (input, filter, output).
+
+    Counts are int64 in exact mode and float32 in float32 mode. Cycles, elements
+    (one element is one byte in the size columns), um^2, mW and nJ, as in the
+    reference. ``docs/equations.md`` says where each is computed and what it is
+    in the paper.
+    """
+
+    # Performance
+    runtime: Array  # [...] cycles
+    num_macs: Array  # [...] MACs that the reference counts (its partial sums)
+    layer_macs: Array  # [...] MACs that the layer has (strides counted, no padding)
+    throughput: Array  # [...] MACs a cycle
+    ingress_delay: Array  # [..., 3] cycles: min, max, avg (integer, truncated)
+    egress_delay: Array  # [..., 3] cycles: min, max, avg
+    compute_delay: Array  # [..., 3] cycles: min, max, avg
+    average_active_pes: Array  # [...] float
+    # Traffic
+    l1_reads: Array  # [..., 3] elements
+    l1_writes: Array  # [..., 3]
+    l2_reads: Array  # [..., 3]
+    l2_writes: Array  # [..., 3]
+    noc_bandwidth_peak: Array  # [...] elements a cycle that the mapping asks for
+    noc_bandwidth_average: Array  # [...] float
+    offchip_bandwidth: Array  # [...] elements a cycle that the mapping asks for
+    intensity_macs: Array  # [...] MACs of the last case; arithmetic intensity is
+    intensity_traffic: Array  # [...] these MACs over this ingress traffic
+    noc_bandwidth_sum: Array  # [...] sum over iterations; the average is this / iterations
+    iterations: Array  # [...] iterations that were not skipped
+    # Buffers
+    l1_sizes: Array  # [..., 3] bytes a PE, double buffered
+    l2_sizes: Array  # [..., 3] bytes
+    input_elements: Array  # [...] the reference's "Num Total Input Pixels"
+    filter_elements: Array  # [...] the reference's "Num Total Weight Pixels"
+    # Energy, area, power
+    energy: Array  # [...] nJ, of this tuple alone (see maestro_energy in results/csv.py)
+    energy_l1: Array  # [..., 3] nJ, reads and writes by tensor
+    energy_l2: Array  # [..., 3] nJ
+    energy_macs: Array  # [...] nJ; not part of `energy` (the reference leaves it out there)
+    area: Array  # [...] um^2
+    power: Array  # [...] mW
+    power_pe: Array  # [...] mW, all PEs
+    power_l1: Array  # [...]
+    power_l2: Array  # [...]
+    power_noc: Array  # [...]
+    # Hardware that the figures were computed for (the CSV prints it)
+    num_pes: Array  # [...]
+    noc_bandwidth: Array  # [...] of the top level
+    simd_lanes: Array  # [...]
+    levels_reached: Array  # [...] bool: some case went into a sub-cluster (see maestro_energy)
+    # Validity
+    reasons: Array  # [...] uint32 bit mask, see equations/validity.py
+    sound: Array  # [...] bool: the figures can be trusted
+    fits: Array  # [...] bool: within the limits of the hardware
+
+    @property
+    def valid(self) -> Array:
+        """``sound`` and ``fits``."""
+        return self.sound & self.fits
+
+    @property
+    def arithmetic_intensity(self) -> Array:
+        """MACs over elements brought in, of the last iteration case (as the reference)."""
+        return self.intensity_macs / self.intensity_traffic
+
+    @property
+    def l1_size(self) -> Array:
+        """L1 requirement of a PE, bytes."""
+        return self.l1_sizes.sum(-1)
+
+    @property
+    def l2_size(self) -> Array:
+        """L2 requirement, bytes."""
+        return self.l2_sizes.sum(-1)
+
+    def __getitem__(self, index: Any) -> Costs:
+        """The same struct with every field indexed along its leading axes."""
+        return jax.tree.map(lambda field: field[index], self)
+
+    def __len__(self) -> int:
+        return int(self.runtime.shape[0])

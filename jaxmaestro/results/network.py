@@ -1,0 +1,30 @@
+"""The costs of one network on one accelerator, with the names that a table needs."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from jaxmaestro.description import Hardware
+from jaxmaestro.results.costs import Costs
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkCosts:
+    """``costs`` has one row a layer, as NumPy arrays, in the order of the network."""
+
+    network: str
+    layers: tuple[str, ...]
+    hardware: Hardware
+    costs: Costs
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __str__(self) -> str:
+        c = self.costs
+        head = f"{self.network}: {int(c.runtime.sum()):,} cycles, {float(c.energy.sum()):,.4g} nJ"
+        rows = [
+            f"  {n:24s} {int(r):>14,} cycles {float(e):>12.5g} nJ  {'ok' if v else 'not valid'}"
+            for n, r, e, v in zip(self.layers, c.runtime, c.energy, c.valid, strict=True)
+        ]
+        return "\n".join([head, *rows])
