@@ -1,0 +1,129 @@
+"""Batches: zipped tuples, products and networks, each description encoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from jaxmaestro.description import Dataflow, DescriptionError, Hardware, Layer, MappedLayer, Network
+from jaxmaestro.encoding.encode import batched_tensors, encode_dataflows, encode_hardware, encode_layers
+from jaxmaestro.encoding.tables import Batch
+
+VARIANTS = 4
+"""Sub-tiles a level that a batch provides for at first; see :func:`jaxmaestro.cost`."""
+
+T = TypeVar("T", bound=Hashable)
+
+
+def encode(
+    layers: Sequence[Layer], dataflows: Sequence[Dataflow], hardware: Sequence[Hardware]
+) -> Batch:
+    """The tuples ``(layers[i], dataflows[i], hardware[i])`` as one batch of length ``len(layers)``.
+
+    A sequence of length one is repeated. Raises ValueError when lengths differ.
+    """
+    n = max(len(layers), len(dataflows), len(hardware))
+    for name, values in (("layers", layers), ("dataflows", dataflows), ("hardware", hardware)):
+        if len(values) not in (1, n):
+            raise ValueError(f"{name} has {len(values)} entries where the others have {n}; give 1 or {n}")
+    unique_layers, layer = _unique(list(layers), n)
+    unique_hardware, point = _unique(list(hardware), n)
+    kinds = [not unique_layers[i].type.is_convolution for i in layer]
+    flows = list(dataflows) * (n if len(dataflows) == 1 else 1)
+    pairs, mapping = _unique(list(zip(flows, kinds, strict=True)), n)
+    return _batch(unique_layers, None, pairs, unique_hardware, layer, mapping, point)
+
+
+def encode_product(
+    layers: Sequence[Layer], dataflows: Sequence[Dataflow], hardware: Sequence[Hardware]
+) -> Batch:
+    """Every layer under every dataflow on every accelerator, the last varying fastest.
+
+    Tuple ``(l * len(dataflows) + d) * len(hardware) + h``; formed by index arithmetic.
+    """
+    index = np.arange(len(layers) * len(dataflows) * len(hardware))
+    layer, rest = np.divmod(index, len(dataflows) * len(hardware))
+    flow, point = np.divmod(rest, len(hardware))
+    gemm = np.array([not each.type.is_convolution for each in layers])
+    pairs = [(d, kind) for kind in (False, True) for d in dataflows]
+    mapping = flow + len(dataflows) * gemm[layer]
+    return _batch(list(layers), None, pairs, list(hardware), layer, mapping, point)
+
+
+def encode_network(network: Network, hardware: Sequence[Hardware]) -> Batch:
+    """Every layer of a network, under its own dataflow, on every accelerator (varying fastest).
+
+    As in the reference, whether tensors have a batch dimension is decided by the
+    first layer of each type. A layer without a dataflow takes that of the layer before.
+
+    Raises DescriptionError where the first layer has none.
+    """
+    layers = [m.layer for m in network]
+    flows = [m.dataflow for m in _with_dataflows(network)]
+    kinds = [not each.type.is_convolution for each in layers]
+    pairs, mapping = _unique(list(zip(flows, kinds, strict=True)), len(layers))
+    batched = batched_tensors(layers)
+    keyed, layer = _unique(list(zip(layers, batched, strict=True)), len(layers))
+    points = len(hardware)
+    return _batch(
+        [k for k, _ in keyed],
+        [b for _, b in keyed],
+        pairs,
+        list(hardware),
+        np.repeat(layer, points),
+        np.repeat(mapping, points),
+        np.tile(np.arange(points), len(layers)),
+    )
+
+
+def _with_dataflows(network: Network) -> list[MappedLayer]:
+    """Layers whose dataflow is filled in from the layer before."""
+    found: list[MappedLayer] = []
+    for mapped in network:
+        if mapped.dataflow is None:
+            if not found:
+                raise DescriptionError(
+                    "it has no dataflow and there is no layer before to take one from",
+                    source=network.source,
+                    line=mapped.layer.line,
+                    layer=mapped.layer.name,
+                    fix="add a Dataflow block, or give the network a dataflow",
+                )
+            mapped = MappedLayer(mapped.layer, found[-1].dataflow)
+        found.append(mapped)
+    return found
+
+
+def _unique(values: list[T], length: int) -> tuple[list[T], np.ndarray]:
+    """Distinct values in order of appearance, and each entry's index among them."""
+    index: dict[T, int] = {}
+    rows = [index.setdefault(value, len(index)) for value in values]
+    if len(rows) == 1:
+        rows *= length
+    return list(index), np.array(rows, np.int32)
+
+
+def _batch(
+    layers: list[Layer],
+    batched: list[bool] | None,
+    pairs: Sequence[tuple[Dataflow | None, bool]],
+    hardware: list[Hardware],
+    layer: np.ndarray,
+    mapping: np.ndarray,
+    point: np.ndarray,
+) -> Batch:
+    mappings = encode_dataflows([d for d, _ in pairs if d is not None], [k for _, k in pairs])
+    levels = mappings.kind.shape[1]
+    return Batch(
+        layers=encode_layers(layers, batched),
+        mappings=mappings,
+        hardware=encode_hardware(hardware),
+        layer=layer.astype(np.int32),
+        mapping=mapping.astype(np.int32),
+        accelerator=point.astype(np.int32),
+        levels=levels,
+        extras=bool((mappings.extra[..., 0] >= 0).any()),
+        variants=(VARIANTS,) * (levels - 1),
+    )

@@ -1,0 +1,103 @@
+"""The batch as a struct of arrays: three tables and, for each tuple, a row of each.
+
+A product of layers, dataflows and hardware points is index arithmetic on the
+three index arrays; the tables hold each description once. All arrays are int32
+or bool, so that a batch is the same whether 64-bit types are enabled or not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+
+Array = Any
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class LayerTable:
+    """``[layers, ...]``: what the layers are."""
+
+    sizes: Array  # [l, 8] input-centric sizes, 1 where the layer has no such dimension
+    references: Array  # [l, 10] what Sz(D) stands for: slots, then Y', X'; 0: not declared
+    strides: Array  # [l, 8]
+    output_strides: Array  # [l, 2] strides along Y and X for counting the layer's MACs
+    present: Array  # [l, 8] bool: the layer has the dimension
+    coupled: Array  # [l, 3, 8] bool: tensor depends on dimension
+    printed: Array  # [l, 2, 8] bool: declared dimensions of input and filter (element counts)
+    sliding: Array  # [l] bool: filters slide over Y and X (all but GEMM)
+    depthwise: Array  # [l] bool: K does not multiply the layer's MACs
+    flags: Array  # [l] uint32 reasons known from the description alone
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class MappingTable:
+    """``[mappings, levels, ...]``: the directives, top level first.
+
+    A level's directive over slot d is ``kind[d]`` (0 none, 1 temporal, 2 spatial)
+    with a size and an offset, each a number or, where ``*_sz`` is not -1, the
+    layer's reference size of that index. ``position`` orders them. The ``extra``
+    fields hold the first of two directives over one slot in one level.
+    """
+
+    kind: Array  # [m, L, 8]
+    size: Array  # [m, L, 8]
+    size_sz: Array  # [m, L, 8]
+    offset: Array  # [m, L, 8]
+    offset_sz: Array  # [m, L, 8]
+    position: Array  # [m, L, 8]
+    output_centric: Array  # [m, L, 8] bool: written over Y' or X'
+    extra: Array  # [m, L, 7] slot (-1 none), kind, size, size_sz, offset, offset_sz, position
+    cluster: Array  # [m, L] size of the Cluster that closes the level
+    cluster_sz: Array  # [m, L]
+    levels: Array  # [m] number of cluster levels
+    gemm: Array  # [m] bool: written over M, N, K
+    flags: Array  # [m] uint32 reasons known from the description alone
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class HardwareTable:
+    """``[hardware, ...]``: accelerators."""
+
+    num_pes: Array  # [h]
+    l1_size: Array  # [h]
+    l2_size: Array  # [h]
+    noc_bandwidth: Array  # [h, 4] innermost level first
+    noc_latency: Array  # [h, 4]
+    offchip_bandwidth: Array  # [h]
+    simd_lanes: Array  # [h]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """Tuples ``(layer[i], mapping[i], hardware[i])`` of rows of the three tables.
+
+    ``levels`` and ``extras`` are static: the number of cluster levels that the
+    arrays hold, and whether any level names one dimension twice. ``variants`` is
+    static too: how many different sub-tiles a level may hand down (a power of
+    two); a tuple that needs more is flagged ``CAPACITY``, never wrong.
+    """
+
+    layers: LayerTable
+    mappings: MappingTable
+    hardware: HardwareTable
+    layer: Array  # [b] int32
+    mapping: Array  # [b] int32
+    accelerator: Array  # [b] int32
+    levels: int = dataclasses.field(metadata={"static": True})
+    extras: bool = dataclasses.field(metadata={"static": True})
+    variants: tuple[int, ...] = dataclasses.field(metadata={"static": True})
+
+    def __len__(self) -> int:
+        return int(self.layer.shape[0])
+
+    def take(self, rows: Array) -> Batch:
+        """The tuples of these rows, over the same tables."""
+        return dataclasses.replace(
+            self, layer=self.layer[rows], mapping=self.mapping[rows], accelerator=self.accelerator[rows]
+        )

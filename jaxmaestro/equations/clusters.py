@@ -1,0 +1,245 @@
+"""Cluster analysis: from directives to complete, input-centric maps at every level.
+
+MICRO'19, section 3 (data-centric directives) and 4.1. A level sees the tile of
+the level above as its layer. Dimensions that a level does not name are taken
+from the level above, or kept whole; strides adjust the tiles of Y and X.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxmaestro.encoding import slots
+from jaxmaestro.encoding.slots import SLIDES_OVER, SLOTS, R, S, X, Y
+from jaxmaestro.encoding.tables import Batch, MappingTable
+from jaxmaestro.equations.arithmetic import truncated_div
+from jaxmaestro.equations.reasons import Reason
+
+Array = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Extra:
+    """The earlier of two directives over one dimension in one level, arrays ``[b]``."""
+
+    slot: Array  # -1: none
+    spatial: Array
+    size: Array
+    offset: Array
+    rank: Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Level:
+    """One cluster level, completed. Arrays are ``[b]`` or, by slot, ``[b, 8]``."""
+
+    spatial: Array  # [b, 8] bool: the (last) directive over the slot is a spatial map
+    size: Array  # [b, 8] tile size
+    offset: Array  # [b, 8]
+    rank: Array  # [b, 8] loop order, 0 outermost
+    dims: Array  # [b, 8] size of the cluster's own tile: what this level tiles
+    clusters: Array  # [b] sub-clusters in the level
+    innermost: Array  # [b] bool
+    exists: Array  # [b] bool: the mapping has this level
+    extra: Extra | None
+    noc_bandwidth: Array  # [b]
+    noc_latency: Array  # [b]
+
+
+def analyse_clusters(batch: Batch, dtype: Any) -> tuple[list[Level], Array]:
+    """Every level, top first, and the reasons (uint32 ``[b]``) found on the way."""
+    lay, hw = batch.layers, batch.hardware
+    sizes = lay.sizes[batch.layer].astype(dtype)
+    present = lay.present[batch.layer]
+    coupled = lay.coupled[batch.layer]
+    sliding = lay.sliding[batch.layer]
+    strides = lay.strides[batch.layer].astype(dtype)
+    references = lay.references[batch.layer].astype(dtype)
+    maps = _rows(batch.mappings, batch.mapping)
+    flags = lay.flags[batch.layer] | maps.flags
+    flags |= _flag(maps.gemm == sliding, Reason.MISSING_DIMENSION)
+    swept = coupled[:, slots.INPUT] | coupled[:, slots.FILTER]
+    num_pes = hw.num_pes[batch.accelerator].astype(dtype)
+    bandwidths = hw.noc_bandwidth[batch.accelerator].astype(dtype)
+    latencies = hw.noc_latency[batch.accelerator].astype(dtype)
+
+    cluster = _resolve(maps.cluster, maps.cluster_sz, references)
+    closed = jnp.arange(batch.levels)[None, :] < maps.levels[:, None] - 1
+    flags |= _flag((closed & (cluster < 1)).any(1), Reason.NONPOSITIVE)
+    cluster = jnp.where(closed, jnp.maximum(cluster, 1), 1)
+    unit = jnp.ones_like(num_pes)
+    for level in range(batch.levels):
+        # More PEs in the clusters than exist is illegal, however many more: saturate.
+        size = cluster[:, level]
+        unit = jnp.where(truncated_div(num_pes, size) < unit, num_pes + 1, unit * size)
+    flags |= _flag((unit > num_pes) | (num_pes < 1), Reason.ILLEGAL_CLUSTER)
+    clusters = jnp.maximum(truncated_div(num_pes, jnp.maximum(unit, 1)), 1)
+
+    levels: list[Level] = []
+    dims, above = sizes, None
+    for index in range(batch.levels):
+        exists = index < maps.levels
+        own, undefined, bad = _own_directives(maps, index, references, sizes, dims)
+        flags |= _flag(exists & undefined, Reason.UNDEFINED) | _flag(exists & bad, Reason.NONPOSITIVE)
+        named = own.kind > 0
+        stray = (named & ~present).any(1) | ((index > 0) & _stray_below(own, above, swept))
+        flags |= _flag(exists & stray, Reason.MISSING_DIMENSION)
+        level = _complete(own, above, dims, swept & present, batch.extras)
+        level = _apply_stride(level, strides, sizes, sliding, top=index == 0)
+        flags |= _flag(exists & _filter_tile(own, sizes, sliding), Reason.ILLEGAL_FILTER_TILE)
+        depth = jnp.clip(maps.levels - 1 - index, 0, bandwidths.shape[1] - 1)
+        levels.append(
+            Level(
+                spatial=level.kind == 2,
+                size=level.size,
+                offset=level.offset,
+                rank=level.rank,
+                dims=dims,
+                clusters=clusters,
+                innermost=maps.levels == index + 1,
+                exists=exists,
+                extra=level.extra,
+                noc_bandwidth=jnp.maximum(jnp.take_along_axis(bandwidths, depth[:, None], 1)[:, 0], 1),
+                noc_latency=jnp.take_along_axis(latencies, depth[:, None], 1)[:, 0],
+            )
+        )
+        dims = jnp.where(swept & present, jnp.minimum(_first_size(level), dims), 1)
+        above, clusters = level, cluster[:, index]
+    return levels, flags
+
+
+def _flag(condition: Array, reason: Reason) -> Array:
+    return jnp.where(condition, jnp.uint32(int(reason)), jnp.uint32(0))
+
+
+def _rows(table: MappingTable, index: Array) -> MappingTable:
+    return MappingTable(**{f.name: getattr(table, f.name)[index] for f in dataclasses.fields(table)})
+
+
+def _resolve(number: Array, reference: Array, references: Array) -> Array:
+    """Numbers with ``Sz(D)`` replaced by the layer's size of D."""
+    looked_up = jnp.take_along_axis(references, jnp.maximum(reference, 0), 1)
+    return jnp.where(reference >= 0, looked_up, number.astype(references.dtype))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Maps:
+    """A level's directives while it is being completed."""
+
+    kind: Array
+    size: Array
+    offset: Array
+    rank: Array
+    extra: Extra | None
+
+
+def _own_directives(
+    maps: MappingTable, index: int, references: Array, full: Array, dims: Array
+) -> tuple[_Maps, Array, Array]:
+    """The level's own directives in input-centric form; undefined ones; non-positive ones."""
+    kind = maps.kind[:, index]
+    size = _resolve(maps.size[:, index], maps.size_sz[:, index], references)
+    offset = _resolve(maps.offset[:, index], maps.offset_sz[:, index], references)
+    named = kind > 0
+    bad = (named & ((size < 1) | (offset < 1))).any(1)
+    size, offset = jnp.maximum(size, 1), jnp.maximum(offset, 1)
+    undefined = jnp.zeros_like(bad)
+    for axis, window in SLIDES_OVER.items():
+        # An output tile of n rows needs n + (filter tile) - 1 input rows.
+        centric = maps.output_centric[:, index, axis]
+        filter_tile = jnp.where(named[:, window], size[:, window], dims[:, window])
+        size = size.at[:, axis].add(jnp.where(centric, filter_tile - 1, 0))
+        undefined |= centric & ~named[:, window]
+    fields = maps.extra[:, index]
+    slot = fields[:, 0]
+    extra = Extra(
+        slot=slot,
+        spatial=fields[:, 1] == 2,
+        size=jnp.maximum(_resolve(fields[:, 2:3], fields[:, 3:4], references)[:, 0], 1),
+        offset=jnp.maximum(_resolve(fields[:, 4:5], fields[:, 5:6], references)[:, 0], 1),
+        rank=fields[:, 6],
+    )
+    return _Maps(kind, size, offset, maps.position[:, index], extra), undefined, bad
+
+
+def _stray_below(own: _Maps, above: _Maps | None, swept: Array) -> Array:
+    """Below the top only dimensions of input and filter exist; others kill the reference."""
+    named = own.kind > 0
+    if above is not None:
+        named |= above.kind > 0
+    return (named & ~swept).any(1)
+
+
+def _filter_tile(own: _Maps, sizes: Array, sliding: Array) -> Array:
+    """A temporal tile of R or S must be the whole dimension, its offset too."""
+    bad = jnp.zeros_like(sliding)
+    for window in (R, S):
+        temporal = own.kind[:, window] == 1
+        whole = (own.size[:, window] == own.offset[:, window]) & (own.size[:, window] == sizes[:, window])
+        bad |= temporal & ~whole
+        if own.extra is not None:
+            first = (own.extra.slot == window) & ~own.extra.spatial
+            bad |= first & ((own.extra.size != own.extra.offset) | (own.extra.size != sizes[:, window]))
+    return bad & sliding
+
+
+def _complete(own: _Maps, above: _Maps | None, dims: Array, swept: Array, extras: bool) -> _Maps:
+    """Add what the level does not name: from the level above (in front), or whole (at the end)."""
+    named = own.kind > 0
+    kind, size, offset = own.kind, own.size, own.offset
+    order = own.rank
+    if above is not None:
+        inherited = ~named & (above.kind > 0)
+        first_size, first_offset, first_rank = _first_size(above), above.offset, above.rank
+        if above.extra is not None:
+            doubled = _one_hot(above.extra.slot)
+            first_offset = jnp.where(doubled, above.extra.offset[:, None], first_offset)
+            first_rank = jnp.where(doubled, above.extra.rank[:, None], first_rank)
+        kind = jnp.where(inherited, 1, kind)
+        size = jnp.where(inherited, first_size, size)
+        offset = jnp.where(inherited, first_offset, offset)
+        # Each is put in front of the ones before it, so their order is reversed.
+        order = jnp.where(inherited, -1 - first_rank, order)
+    whole = (kind == 0) & swept
+    kind = jnp.where(whole, 1, kind)
+    size = jnp.where(whole, dims, size)
+    offset = jnp.where(whole, dims, offset)
+    order = jnp.where(whole, 1000 + jnp.asarray(slots.UNROLL_ORDER), order)
+    absent = kind == 0
+    order = jnp.where(absent, 2000 + jnp.arange(SLOTS), order)
+    size, offset = jnp.where(absent, 1, size), jnp.where(absent, 1, offset)
+    rank = (order[:, None, :] < order[:, :, None]).sum(2)
+    extra = own.extra if extras else None
+    if extra is not None:
+        there = extra.slot >= 0
+        rank += (there[:, None] & (extra.rank[:, None] < order)).astype(rank.dtype)
+        extra = dataclasses.replace(extra, rank=(order < extra.rank[:, None]).sum(1))
+    return _Maps(kind, size, offset, rank, extra)
+
+
+def _one_hot(slot: Array) -> Array:
+    return slot[:, None] == jnp.arange(SLOTS)[None, :]
+
+
+def _first_size(level: _Maps) -> Array:
+    """Size of the first directive over each slot."""
+    if level.extra is None:
+        return level.size
+    return jnp.where(_one_hot(level.extra.slot), level.extra.size[:, None], level.size)
+
+
+def _apply_stride(level: _Maps, strides: Array, full: Array, sliding: Array, top: bool) -> _Maps:
+    """Tiles of Y and X that hold whole filter windows shrink to what the outputs need."""
+    size, offset = level.size, level.offset
+    for axis, window in ((Y, R), (X, S)):
+        stride, filter_size = jnp.maximum(strides[:, axis], 1), full[:, window]
+        strided = sliding & (stride != 1) & (size[:, axis] >= filter_size)
+        outputs = truncated_div(size[:, axis] + stride - filter_size, stride)
+        shrunk = outputs * jnp.minimum(stride, filter_size) + jnp.maximum(filter_size - stride, 0)
+        step = outputs * stride if top else outputs * jnp.minimum(stride, filter_size)
+        size = size.at[:, axis].set(jnp.where(strided, shrunk, size[:, axis]))
+        offset = offset.at[:, axis].set(jnp.where(strided, step, offset[:, axis]))
+    return dataclasses.replace(level, size=size, offset=offset)

@@ -1,0 +1,217 @@
+"""Performance of one cluster level (MICRO'19, section 4.3, figure 10).
+
+A level's time is the sum over its iteration cases of the slowest of: bringing
+inputs in, computing (what the sub-clusters take), and taking outputs out; only
+in the very first iteration do the first two come one after the other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxmaestro.encoding.slots import FILTER, INPUT, MAY_COUPLE, OUTPUT, SLOTS
+from jaxmaestro.equations.arithmetic import Arithmetic
+from jaxmaestro.equations.cases import Case, States, advance, analyse_states, case_of, first_digits
+from jaxmaestro.equations.clusters import Level
+from jaxmaestro.equations.reuse import (
+    Outputs,
+    array_spread,
+    changing_loop,
+    ingress_traffic,
+    outer_spread,
+    outputs_of,
+    ragged_slots,
+)
+from jaxmaestro.equations.subtiles import Subtiles, look_up, subtile_number
+from jaxmaestro.equations.tiles import BySlot, Tiles
+
+Array = Any
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class LevelCost:
+    """What the level above needs of each sub-tile; arrays ``[v, b]``."""
+
+    runtime: Array  # cycles
+    active_pes: Array  # average active PEs, real
+    l1_input: Array  # elements of L1 that the innermost level asks for on the first path
+    l1_filter: Array
+    l1_output: Array
+    terminates: Array  # bool
+
+
+@dataclasses.dataclass(frozen=True)
+class LevelModel:
+    """Everything about a level that its iteration cases share."""
+
+    level: Level
+    tiles: Tiles
+    coupled: list[BySlot]  # by tensor, by slot, bool [b]
+    simd_lanes: Array  # [b]
+    subtiles: Subtiles | None  # None: no tuple of the batch has a level below
+    below: LevelCost | None
+    arithmetic: Arithmetic
+
+
+@dataclasses.dataclass(frozen=True)
+class CaseCost:
+    """Traffic and delays of one case; arrays ``[v, b]``."""
+
+    case: Case
+    ingress: tuple[Array, Array]  # elements of input, of filter
+    outputs: Outputs
+    works: Array  # bool: the reference skips a case without partial sums
+    compute: Array  # cycles
+    active: Array  # sub-clusters, or PEs below them
+    ingress_delay: Array
+    egress_delay: Array
+    delay: Array  # of one occurrence
+    l1: tuple[Array, Array, Array]  # of the first sub-tile
+    terminates: Array
+
+
+def case_cost(model: LevelModel, states: States, digits: BySlot) -> CaseCost:
+    """Traffic and delay of the case given by the loops' states."""
+    tiles, count = model.tiles, model.arithmetic.count
+    case = case_of(states, digits)
+    changing = changing_loop(tiles, case)
+    work = array_spread(tiles, case)
+    outputs = outputs_of(tiles, case, model.coupled[OUTPUT], work)
+    inputs, stop_i = ingress_traffic(tiles, case, changing, model.coupled[INPUT], INPUT)
+    filters, stop_f = ingress_traffic(tiles, case, changing, model.coupled[FILTER], FILTER)
+    works = outputs.partial_sums > 0
+    outer = outer_spread(tiles, case)
+    active = jnp.where(outer.edge, tiles.edge_clusters, tiles.clusters)
+    base = model.arithmetic.ceil_div(outputs.partial_sums, model.simd_lanes)
+    own_l1 = _mapped_volumes(model)
+    terminates = stop_i | stop_f
+    if model.below is None or model.subtiles is None:
+        compute, active_pes, l1 = base, active.astype(model.arithmetic.real), own_l1
+    else:
+        compute, active_pes, l1, stops = _sub_clusters(model, case, outer.edge, outer.ragged, active)
+        innermost = model.level.innermost
+        compute = jnp.where(innermost, base, compute)
+        active_pes = jnp.where(innermost, active.astype(model.arithmetic.real), active_pes)
+        terminates = terminates | (works & ~innermost & stops)
+    bandwidth = model.level.noc_bandwidth.astype(count)
+    latency = model.level.noc_latency.astype(count)
+    # NoC pipe (MICRO'19, section 4.3): the head takes the latency, then one send a cycle.
+    ingress_delay = latency + model.arithmetic.ceil_div(inputs + filters, bandwidth) - 1
+    egress_delay = latency + model.arithmetic.ceil_div(outputs.egress, bandwidth) - 1
+    overlapped = jnp.maximum(egress_delay, jnp.maximum(compute, ingress_delay))
+    delay = jnp.where(case.all_init, compute + ingress_delay, overlapped)
+    return CaseCost(
+        case, (inputs, filters), outputs, works, compute, active_pes, ingress_delay, egress_delay, delay, l1,
+        terminates,
+    )
+
+
+def _sub_clusters(
+    model: LevelModel, case: Case, edge: Array, ragged: Array, active: Array
+) -> tuple[Array, Array, tuple[Array, Array, Array], Array]:
+    """Time, active PEs and first L1 need of the sub-clusters of a case.
+
+    At a ragged spatial edge two sub-tiles are at work: the last sub-cluster's
+    and the others'; the slower one counts.
+    """
+    below, subtiles, real = model.below, model.subtiles, model.arithmetic.real
+    assert below is not None and subtiles is not None
+    uneven = edge & ragged
+    rest = active - 1
+    plain = subtile_number(subtiles, ragged_slots(model.tiles, case, last=False))
+    last = subtile_number(subtiles, ragged_slots(model.tiles, case, last=True))
+    runs_plain = ~uneven | (rest > 0)
+
+    def of(table: Array) -> tuple[Array, Array]:
+        return look_up(table, plain), look_up(table, last)
+
+    time_plain, time_last = of(below.runtime)
+    compute = jnp.maximum(jnp.where(runs_plain, time_plain, 0), jnp.where(uneven, time_last, 0))
+    compute = jnp.maximum(compute, 0)
+    pes_plain, pes_last = of(below.active_pes)
+    number = jnp.where(uneven, rest, active).astype(real)
+    pes = jnp.where(uneven, pes_last, 0) + jnp.where(runs_plain, pes_plain * number, 0)
+    pes = jnp.where(pes == 0, active.astype(real), pes)
+    l1 = []
+    for table in (below.l1_input, below.l1_filter, below.l1_output):
+        plain_need, last_need = of(table)
+        l1.append(jnp.where(uneven, last_need, plain_need))
+    stop_plain, stop_last = of(below.terminates)
+    stops = (runs_plain & stop_plain) | (uneven & stop_last)
+    return compute, pes, (l1[0], l1[1], l1[2]), stops
+
+
+def _mapped_volumes(model: LevelModel) -> tuple[Array, Array, Array]:
+    """Elements of each tensor that a sub-cluster holds, ``[b]``."""
+    volumes = []
+    for tensor in (INPUT, FILTER, OUTPUT):
+        volume = jnp.ones_like(model.tiles.mapped[0])
+        for d in range(SLOTS):
+            if MAY_COUPLE[tensor, d]:
+                volume = volume * jnp.where(model.coupled[tensor][d], model.tiles.mapped[d], 1)
+        volumes.append(volume)
+    return volumes[0], volumes[1], volumes[2]
+
+
+def sub_level_cost(model: LevelModel, dims: BySlot) -> LevelCost:
+    """Cost of a level below the top for every sub-tile; ``dims`` by slot ``[v, b]``."""
+    arithmetic = model.arithmetic
+    states = analyse_states(model.tiles, dims, arithmetic)
+    shape = states.cases.shape
+    zero = jnp.zeros(shape, arithmetic.count)
+    real = jnp.zeros(shape, arithmetic.real)
+    own = _mapped_volumes(model)
+    start = LevelCost(zero, real, zero, zero, zero, jnp.zeros(shape, bool))
+
+    def step(cost: LevelCost, started: Array, iterations: Array, digits: BySlot, live: Array) -> Any:
+        now = case_cost(model, states, digits)
+        works = live & now.works
+        times = jnp.where(works, now.case.times, 0)
+        leads = live & ~started  # buffers are sized again until a case has work
+        enters = works & ~started & ~model.level.innermost
+        if model.below is None:
+            enters = jnp.zeros_like(enters)
+        l1 = []
+        for i, (so_far, mine) in enumerate(
+            zip((cost.l1_input, cost.l1_filter, cost.l1_output), own, strict=True)
+        ):
+            grown = mine + (so_far if i != OUTPUT else 0)
+            l1.append(jnp.where(enters, now.l1[i], jnp.where(leads, grown, so_far)))
+        return (
+            LevelCost(
+                runtime=cost.runtime + times * now.delay,
+                active_pes=cost.active_pes + now.active * times.astype(arithmetic.real),
+                l1_input=l1[0],
+                l1_filter=l1[1],
+                l1_output=l1[2],
+                terminates=cost.terminates | ((leads | works) & now.terminates),
+            ),
+            started | works,
+            iterations + times,
+        )
+
+    cost, _, iterations = walk_cases(states, step, (start, jnp.zeros(shape, bool), zero))
+    average = cost.active_pes / jnp.maximum(iterations, 1).astype(arithmetic.real)
+    return dataclasses.replace(cost, active_pes=average)
+
+
+def walk_cases(states: States, step: Any, start: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Fold ``step(*carry, digits, live)`` over all cases of all columns, in the reference's order."""
+    digits, countdowns = first_digits(states)
+
+    def body(loop: Any) -> Any:
+        index, digits, countdowns, carry = loop
+        carry = step(*carry, digits, index < states.cases)
+        digits, countdowns = advance(states, digits, countdowns)
+        return index + 1, digits, countdowns, carry
+
+    def unfinished(loop: Any) -> Array:
+        return (loop[0] < states.cases).any()
+
+    return lax.while_loop(unfinished, body, (jnp.int32(0), digits, countdowns, start))[3]

@@ -1,0 +1,163 @@
+"""The top cluster level: the figures of the whole accelerator, summed over its iteration cases."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxmaestro.encoding.slots import FILTER, INPUT, OUTPUT
+from jaxmaestro.equations.cases import analyse_states
+from jaxmaestro.equations.level import CaseCost, LevelModel, _mapped_volumes, case_cost, walk_cases
+from jaxmaestro.equations.tiles import BySlot
+
+Array = Any
+
+INT32_MAX = 2**31 - 1
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Delays:
+    """Running minimum, maximum and sum of a delay, arrays ``[1, b]``."""
+
+    least: Array
+    most: Array
+    total: Array
+
+    def add(self, delay: Array, times: Array, works: Array) -> Delays:
+        return Delays(
+            jnp.where(works, jnp.minimum(self.least, delay), self.least),
+            jnp.where(works, jnp.maximum(self.most, delay), self.most),
+            self.total + times * delay,
+        )
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TopCost:
+    """Sums over the iterations of the top level, arrays ``[1, b]``."""
+
+    runtime: Array
+    macs: Array
+    output_accesses: Array  # L1 reads and writes of outputs: skipped cases count here
+    l2_read_input: Array
+    l2_read_filter: Array
+    l2_write_output: Array
+    l2_input: Array  # L2 size, without double buffering
+    l2_filter: Array
+    l2_output: Array
+    l1_input: Array
+    l1_filter: Array
+    l1_output: Array
+    peak_bandwidth: Array
+    bandwidth_sum: Array
+    offchip_bandwidth: Array
+    ingress: Delays
+    egress: Delays
+    compute: Delays
+    active_pes: Array  # real, summed over iterations
+    iterations: Array
+    last_macs: Array
+    last_traffic: Array
+    started: Array  # bool: some case had work
+    overflows: Array  # bool: the reference's 32-bit counter of occurrences overflows
+    terminates: Array  # bool
+
+
+def top_cost(model: LevelModel, dims: BySlot, offchip_bandwidth: Array) -> TopCost:
+    """Figures of the top level; ``dims`` by slot ``[1, b]`` are the layer's."""
+    arithmetic = model.arithmetic
+    states = analyse_states(model.tiles, dims, arithmetic)
+    shape = states.cases.shape
+    zero = jnp.zeros(shape, arithmetic.count)
+    false = jnp.zeros(shape, bool)
+    largest = jnp.iinfo(arithmetic.count).max if arithmetic.exact else jnp.inf
+    delays = Delays(jnp.full(shape, largest, arithmetic.count), zero, zero)
+    own = _mapped_volumes(model)
+    real = jnp.zeros(shape, arithmetic.real)
+    zeros = {f.name: zero for f in dataclasses.fields(TopCost)}
+    start = TopCost(
+        **{
+            **zeros,
+            "ingress": delays,
+            "egress": delays,
+            "compute": delays,
+            "active_pes": real,
+            "started": false,
+            "overflows": false,
+            "terminates": false,
+        }
+    )
+
+    def step(cost: TopCost, digits: BySlot, live: Array) -> tuple[TopCost]:
+        return (_add_case(model, own, cost, case_cost(model, states, digits), live, offchip_bandwidth),)
+
+    return walk_cases(states, step, (start,))[0]
+
+
+def _add_case(
+    model: LevelModel, own: tuple[Array, ...], cost: TopCost, now: CaseCost, live: Array, offchip: Array
+) -> TopCost:
+    arithmetic = model.arithmetic
+    works = live & now.works
+    leads = live & ~cost.started  # buffers are sized until a case has had work
+    occurs = jnp.where(live, now.case.times, 0)
+    times = jnp.where(works, now.case.times, 0)
+    inputs, filters = now.ingress
+    traffic = inputs + filters
+    busiest = jnp.maximum(traffic, now.outputs.egress)
+
+    l2_input = cost.l2_input + jnp.where(leads, inputs, 0)
+    l2_filter = cost.l2_filter + jnp.where(leads, filters, 0)
+    l2_output = jnp.where(leads, now.outputs.egress, cost.l2_output)
+    l1 = []
+    enters = works & ~cost.started & ~model.level.innermost
+    if model.below is None:
+        enters = jnp.zeros_like(enters)
+    for i, so_far in enumerate((cost.l1_input, cost.l1_filter, cost.l1_output)):
+        grown = own[i] + (so_far if i != OUTPUT else 0)
+        l1.append(jnp.where(enters, now.l1[i], jnp.where(leads, grown, so_far)))
+
+    # Off-chip: the doubly buffered L2 contents move while the level computes.
+    fetch, store = 2 * (l2_input + l2_filter), 2 * l2_output
+    two = jnp.asarray(2, arithmetic.count)
+    fetch_delay = arithmetic.div(arithmetic.div(fetch, offchip), two)
+    store_delay = arithmetic.div(arithmetic.div(store, offchip), two)
+    delay = jnp.maximum(now.delay, jnp.maximum(fetch_delay, store_delay))
+    compute = jnp.where(now.compute == 0, 1, now.compute)
+    asks = arithmetic.div(jnp.maximum(fetch, store), compute)
+    # Halved at every case, so the order of the cases matters.
+    offchip_bandwidth = arithmetic.div(jnp.maximum(cost.offchip_bandwidth, asks), two)
+
+    return TopCost(
+        runtime=cost.runtime + times * delay,
+        macs=cost.macs + times * now.outputs.macs,
+        output_accesses=cost.output_accesses + occurs * now.outputs.macs,
+        l2_read_input=cost.l2_read_input + times * inputs,
+        l2_read_filter=cost.l2_read_filter + times * filters,
+        l2_write_output=cost.l2_write_output + occurs * now.outputs.egress,
+        l2_input=l2_input,
+        l2_filter=l2_filter,
+        l2_output=l2_output,
+        l1_input=l1[INPUT],
+        l1_filter=l1[FILTER],
+        l1_output=l1[OUTPUT],
+        peak_bandwidth=jnp.where(
+            works, jnp.maximum(cost.peak_bandwidth, arithmetic.div(busiest, compute)), cost.peak_bandwidth
+        ),
+        bandwidth_sum=cost.bandwidth_sum + arithmetic.div(times * busiest, compute),
+        offchip_bandwidth=jnp.where(works, offchip_bandwidth, cost.offchip_bandwidth),
+        ingress=cost.ingress.add(now.ingress_delay, times, works),
+        egress=cost.egress.add(now.egress_delay, times, works),
+        compute=cost.compute.add(compute, times, works),
+        active_pes=cost.active_pes + now.active * times.astype(arithmetic.real),
+        iterations=cost.iterations + times,
+        last_macs=jnp.where(works, now.outputs.macs, cost.last_macs),
+        last_traffic=jnp.where(works, traffic, cost.last_traffic),
+        started=cost.started | works,
+        overflows=cost.overflows | (live & (now.case.times > INT32_MAX)),
+        terminates=cost.terminates | ((leads | works) & now.terminates),
+    )

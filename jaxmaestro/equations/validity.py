@@ -1,0 +1,87 @@
+"""Can the figures be trusted, and does the mapping fit the hardware?
+
+The reference reports figures for mappings that do only part of the layer's work
+or more than all of it, and never checks the limits that it is given. The figures
+stay as they are; these flags say what to make of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxmaestro.encoding.slots import SLOTS
+from jaxmaestro.encoding.tables import Batch
+from jaxmaestro.equations.arithmetic import Arithmetic
+from jaxmaestro.equations.clusters import Level
+from jaxmaestro.equations.reasons import ILLEGAL, UNFIT, UNSOUND, Reason
+from jaxmaestro.equations.tiles import Tiles
+from jaxmaestro.equations.top import INT32_MAX, TopCost
+from jaxmaestro.results.costs import Costs
+
+Array = Any
+
+_IDENTITY = {"num_pes", "noc_bandwidth", "simd_lanes", "layer_macs", "reasons", "sound", "fits"}
+"""Fields that stay as they are when a tuple is illegal."""
+
+
+def judge(
+    batch: Batch, costs: Costs, level: Level, tiles: Tiles, top: TopCost, arithmetic: Arithmetic
+) -> Costs:
+    """Set ``reasons``, ``sound`` and ``fits``; zero the figures of illegal tuples."""
+    hw, row = batch.hardware, batch.accelerator
+    count = arithmetic.count
+    reasons = costs.reasons
+
+    def mark(reasons: Array, condition: Array, reason: Reason) -> Array:
+        return reasons | jnp.where(condition, jnp.uint32(int(reason)), jnp.uint32(0))
+
+    limits = {
+        Reason.L1_SIZE: (costs.l1_sizes.sum(-1), hw.l1_size[row]),
+        Reason.L2_SIZE: (costs.l2_sizes.sum(-1), hw.l2_size[row]),
+        Reason.NOC_BANDWIDTH: (costs.noc_bandwidth_peak, hw.noc_bandwidth[row, 0]),
+        Reason.OFFCHIP_BANDWIDTH: (costs.offchip_bandwidth, hw.offchip_bandwidth[row]),
+    }
+    for reason, (asked, limit) in limits.items():
+        reasons = mark(reasons, asked > limit.astype(count), reason)
+    units = jnp.maximum(hw.num_pes[row], 1).astype(count) * jnp.maximum(hw.simd_lanes[row], 1).astype(count)
+    reasons = mark(reasons, costs.num_macs < costs.layer_macs, Reason.FEWER_MACS)
+    reasons = mark(reasons, costs.num_macs > costs.layer_macs, Reason.MORE_MACS)
+    needed = costs.layer_macs.astype(arithmetic.real) / units.astype(arithmetic.real)
+    reasons = mark(reasons, costs.runtime.astype(arithmetic.real) < needed, Reason.BELOW_ROOFLINE)
+    reasons = mark(reasons, ~top.started, Reason.NO_WORK)
+    reasons = mark(reasons, top.terminates, Reason.TERMINATES)
+    reasons = mark(reasons, top.overflows | _overflows(costs, level, tiles), Reason.OVERFLOW)
+    for value in (hw.simd_lanes[row], hw.noc_bandwidth[row].min(-1), hw.offchip_bandwidth[row]):
+        reasons = mark(reasons, value < 1, Reason.NONPOSITIVE)
+
+    illegal = (reasons & jnp.uint32(int(ILLEGAL))) != 0
+
+    def blank(name: str, value: Array) -> Array:
+        if name in _IDENTITY:
+            return value
+        mask = illegal.reshape(illegal.shape + (1,) * (value.ndim - 1))
+        return jnp.where(mask, jnp.zeros_like(value), value)
+
+    blanked = {f.name: blank(f.name, getattr(costs, f.name)) for f in dataclasses.fields(costs)}
+    # What an illegal tuple asks of the hardware is not known.
+    reasons = jnp.where(illegal, reasons & jnp.uint32(int(UNSOUND)), reasons)
+    return dataclasses.replace(
+        Costs(**blanked),
+        reasons=reasons,
+        sound=(reasons & jnp.uint32(int(UNSOUND))) == 0,
+        fits=~illegal & ((reasons & jnp.uint32(int(UNFIT))) == 0),
+    )
+
+
+def _overflows(costs: Costs, level: Level, tiles: Tiles) -> Array:
+    """Sizes beyond the reference's 32 bits, or work that could pass 63."""
+    sizes = (costs.l1_sizes.sum(-1) > INT32_MAX) | (costs.l2_sizes.sum(-1) > INT32_MAX)
+    work = tiles.clusters.astype(jnp.float32)
+    for d in range(SLOTS):
+        extent = jnp.maximum(tiles.size[d], level.dims[:, d].astype(tiles.size[d].dtype))
+        work = work * extent.astype(jnp.float32)
+    return sizes | (work > 2.0**62)
+

@@ -1,0 +1,1 @@
+"""What comes out: the costs as arrays, and the forms in which they are written and shown."""
