@@ -10,7 +10,7 @@ VARIABLE = "JAXMAESTRO_CACHE_DIR"
 
 
 def cache_folder() -> Path | None:
-    """The folder of compiled programs: ``JAXMAESTRO_CACHE_DIR`` (empty: none), else the user's cache folder."""
+    """``JAXMAESTRO_CACHE_DIR`` (empty: none), else a folder in the user's cache folder of this platform."""
     chosen = os.environ.get(VARIABLE)
     if chosen is not None:
         return Path(chosen).expanduser() if chosen else None

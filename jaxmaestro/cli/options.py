@@ -74,8 +74,8 @@ class Options:
     verbose: bool = _flag(False, "Design space", "print intermediate results", True)
     print_design_space: bool = _flag(False, "Design space", "write the valid design space", True)
     print_space: bool = _flag(False, "Design space", "write the entire design space", True)
-    min_num_PEs: int = _flag(1024, "Design space", "fewest PEs", True)
-    max_num_PEs: int = _flag(1024, "Design space", "most PEs", True)
+    min_num_PEs: int = _flag(1024, "Design space", "fewest PEs", True)  # noqa: N815
+    max_num_PEs: int = _flag(1024, "Design space", "most PEs", True)  # noqa: N815
     pe_tick: int = _flag(4, "Design space", "step of the PEs", True)
     area_constraint: float = _flag(1000000.0, "Design space", "area limit, um^2", True)
     power_constraint: float = _flag(10000.0, "Design space", "power limit, mW", True)

@@ -63,11 +63,11 @@ def compute_costs(batch: Batch, arithmetic: Arithmetic) -> Costs:
     whole = jnp.int64 if arithmetic.exact else jnp.int32
     levels, flags = analyse_clusters(batch, whole)
     sliding = batch.layers.sliding[batch.layer]
-    coupled_rows = batch.layers.coupled[batch.layer]
-    coupled = [[coupled_rows[:, t, d] for d in range(SLOTS)] for t in (INPUT, FILTER, OUTPUT)]
+    coupled = jnp.moveaxis(batch.layers.coupled[batch.layer], 0, -1)
     lanes = jnp.maximum(batch.hardware.simd_lanes[batch.accelerator], 1).astype(arithmetic.count)
-    tiles = [analyse_tiles(level, sliding, arithmetic) for level in levels]
-    subtiles, overflow = _number_all(tiles, levels, batch.variants, arithmetic)
+    tiles = [analyse_tiles(level, sliding) for level in levels]
+    dims = levels[0].dims.T[:, None]
+    subtiles, overflow = _number_all(tiles, levels, dims, batch.variants)
     flags |= jnp.where(overflow, jnp.uint32(int(Reason.CAPACITY)), jnp.uint32(0))
 
     def model(index: int, below: Any) -> LevelModel:
@@ -81,7 +81,6 @@ def compute_costs(batch: Batch, arithmetic: Arithmetic) -> Costs:
         parent = subtiles[index - 1]
         assert parent is not None
         below = sub_level_cost(model(index, below), parent.dims)
-    dims = [levels[0].dims[:, d].astype(arithmetic.count)[None] for d in range(SLOTS)]
     offchip = jnp.maximum(batch.hardware.offchip_bandwidth[batch.accelerator], 1)
     top = top_cost(model(0, below), dims, offchip.astype(arithmetic.count))
     top = jax.tree.map(lambda a: a[0], top)
@@ -89,14 +88,13 @@ def compute_costs(batch: Batch, arithmetic: Arithmetic) -> Costs:
 
 
 def _number_all(
-    tiles: list[Tiles], levels: list[Level], variants: tuple[int, ...], arithmetic: Arithmetic
+    tiles: list[Tiles], levels: list[Level], dims: Array, variants: tuple[int, ...]
 ) -> tuple[list[Subtiles | None], Array]:
     """Sub-tiles that each level hands down, and whether there are more than the batch provides for."""
-    dims = [levels[0].dims[:, d].astype(arithmetic.count)[None] for d in range(SLOTS)]
     found: list[Subtiles | None] = []
     overflow: Array = jnp.zeros(levels[0].clusters.shape, bool)
     for index in range(len(tiles) - 1):
-        states = analyse_states(tiles[index], dims, arithmetic)
+        states = analyse_states(tiles[index], dims)
         numbered = number_subtiles(tiles[index], states, variants[index])
         overflow = overflow | (levels[index + 1].exists & (numbered.needed > variants[index]))
         found.append(numbered)

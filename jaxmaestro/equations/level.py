@@ -14,13 +14,13 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxmaestro.encoding.slots import FILTER, INPUT, MAY_COUPLE, OUTPUT, SLOTS
+from jaxmaestro.encoding.slots import FILTER, INPUT, OUTPUT, SLOTS
 from jaxmaestro.equations.arithmetic import Arithmetic
-from jaxmaestro.equations.cases import Case, States, advance, analyse_states, case_of, first_digits
+from jaxmaestro.equations.cases import Case, States, advance, analyse_states, case_of
 from jaxmaestro.equations.clusters import Level
+from jaxmaestro.equations.factors import Factors, output_factors
 from jaxmaestro.equations.reuse import (
     Outputs,
-    array_spread,
     changing_loop,
     ingress_traffic,
     outer_spread,
@@ -28,7 +28,7 @@ from jaxmaestro.equations.reuse import (
     ragged_slots,
 )
 from jaxmaestro.equations.subtiles import Subtiles, look_up, subtile_number
-from jaxmaestro.equations.tiles import BySlot, Tiles
+from jaxmaestro.equations.tiles import Tiles
 
 Array = Any
 
@@ -52,7 +52,7 @@ class LevelModel:
 
     level: Level
     tiles: Tiles
-    coupled: list[BySlot]  # by tensor, by slot, bool [b]
+    coupled: Array  # bool [3, 8, b], by tensor and slot
     simd_lanes: Array  # [b]
     subtiles: Subtiles | None  # None: no tuple of the batch has a level below
     below: LevelCost | None
@@ -76,20 +76,19 @@ class CaseCost:
     terminates: Array
 
 
-def case_cost(model: LevelModel, states: States, digits: BySlot) -> CaseCost:
+def case_cost(model: LevelModel, states: States, factors: Factors, digits: Array) -> CaseCost:
     """Traffic and delay of the case given by the loops' states."""
     tiles, count = model.tiles, model.arithmetic.count
-    case = case_of(states, digits)
+    case = case_of(tiles, states, digits, count)
     changing = changing_loop(tiles, case)
-    work = array_spread(tiles, case)
-    outputs = outputs_of(tiles, case, model.coupled[OUTPUT], work)
-    inputs, stop_i = ingress_traffic(tiles, case, changing, model.coupled[INPUT], INPUT)
-    filters, stop_f = ingress_traffic(tiles, case, changing, model.coupled[FILTER], FILTER)
+    outputs = outputs_of(tiles, factors, case, model.coupled, count)
+    inputs, stop_i = ingress_traffic(tiles, case, changing, model.coupled[INPUT], count)
+    filters, stop_f = ingress_traffic(tiles, case, changing, model.coupled[FILTER], count)
     works = outputs.partial_sums > 0
     outer = outer_spread(tiles, case)
-    active = jnp.where(outer.edge, tiles.edge_clusters, tiles.clusters)
+    active = jnp.where(outer.edge, tiles.edge_clusters, tiles.clusters).astype(count)
     base = model.arithmetic.ceil_div(outputs.partial_sums, model.simd_lanes)
-    own_l1 = _mapped_volumes(model)
+    own_l1 = mapped_volumes(model)
     terminates = stop_i | stop_f
     if model.below is None or model.subtiles is None:
         compute, active_pes, l1 = base, active.astype(model.arithmetic.real), own_l1
@@ -147,30 +146,26 @@ def _sub_clusters(
     return compute, pes, (l1[0], l1[1], l1[2]), stops
 
 
-def _mapped_volumes(model: LevelModel) -> tuple[Array, Array, Array]:
+def mapped_volumes(model: LevelModel) -> tuple[Array, Array, Array]:
     """Elements of each tensor that a sub-cluster holds, ``[b]``."""
-    volumes = []
-    for tensor in (INPUT, FILTER, OUTPUT):
-        volume = jnp.ones_like(model.tiles.mapped[0])
-        for d in range(SLOTS):
-            if MAY_COUPLE[tensor, d]:
-                volume = volume * jnp.where(model.coupled[tensor][d], model.tiles.mapped[d], 1)
-        volumes.append(volume)
-    return volumes[0], volumes[1], volumes[2]
+    mapped = model.tiles.mapped[:SLOTS]
+    volumes = jnp.where(model.coupled, mapped[None], 1).prod(axis=1, dtype=model.arithmetic.count)
+    return volumes[INPUT], volumes[FILTER], volumes[OUTPUT]
 
 
-def sub_level_cost(model: LevelModel, dims: BySlot) -> LevelCost:
-    """Cost of a level below the top for every sub-tile; ``dims`` by slot ``[v, b]``."""
+def sub_level_cost(model: LevelModel, dims: Array) -> LevelCost:
+    """Cost of a level below the top for every sub-tile; ``dims`` by slot ``[8, v, b]``."""
     arithmetic = model.arithmetic
-    states = analyse_states(model.tiles, dims, arithmetic)
+    states = analyse_states(model.tiles, dims)
+    factors = output_factors(model.tiles, states, model.coupled)
     shape = states.cases.shape
     zero = jnp.zeros(shape, arithmetic.count)
     real = jnp.zeros(shape, arithmetic.real)
-    own = _mapped_volumes(model)
+    own = mapped_volumes(model)
     start = LevelCost(zero, real, zero, zero, zero, jnp.zeros(shape, bool))
 
-    def step(cost: LevelCost, started: Array, iterations: Array, digits: BySlot, live: Array) -> Any:
-        now = case_cost(model, states, digits)
+    def step(cost: LevelCost, started: Array, iterations: Array, digits: Array, live: Array) -> Any:
+        now = case_cost(model, states, factors, digits)
         works = live & now.works
         times = jnp.where(works, now.case.times, 0)
         leads = live & ~started  # buffers are sized again until a case has work
@@ -203,7 +198,7 @@ def sub_level_cost(model: LevelModel, dims: BySlot) -> LevelCost:
 
 def walk_cases(states: States, step: Any, start: tuple[Any, ...]) -> tuple[Any, ...]:
     """Fold ``step(*carry, digits, live)`` over all cases of all columns, in the reference's order."""
-    digits, countdowns = first_digits(states)
+    digits, countdowns = jnp.zeros_like(states.number), jnp.ones_like(states.number)
 
     def body(loop: Any) -> Any:
         index, digits, countdowns, carry = loop

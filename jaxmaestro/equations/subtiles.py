@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from jaxmaestro.encoding.slots import SLOTS
 from jaxmaestro.equations.cases import States
-from jaxmaestro.equations.tiles import BySlot, Tiles
+from jaxmaestro.equations.tiles import Tiles
 
 Array = Any
 
@@ -23,53 +23,39 @@ Array = Any
 class Subtiles:
     """Numbering of a level's sub-tiles."""
 
-    both: BySlot  # bool [b]: whole and ragged tiles occur
-    weight: BySlot  # int32 [b]: place value in the number
+    weight: Array  # int32 [8, b]: place value in the number; 0: only one kind of tile occurs
     needed: Array  # int32 [b]: how many sub-tiles there are
-    dims: BySlot  # [variants, b]: the sub-tiles themselves
+    dims: Array  # [8, variants, b]: the sub-tiles themselves
     variants: int  # how many are analysed
 
 
 def number_subtiles(tiles: Tiles, states: States, variants: int) -> Subtiles:
     """Sub-tiles of a level over all the tiles that the level itself may be handed."""
     single = tiles.edge_clusters == 1
-    raggable: Array = jnp.bool_(False)
-    for d in range(len(states.number)):
-        spatial = tiles.spatial[d] if d < SLOTS else jnp.bool_(True)
-        raggable = raggable | (spatial & (states.init_ragged[d] | states.edge_ragged[d]))
-    raggable = raggable.any(0)
-    both, whole_only, ragged_only = [], [], []
+    raggable = (tiles.spatial[:, None] & (states.init_ragged | states.edge_ragged)).any((0, 1))
+    at_edge = (states.has_edge | states.init_edge)[:SLOTS].any(1)
+    full = (~states.init_edge | states.has_steady)[:SLOTS].any(1)
+    spatial = tiles.first_spatial
+    ragged = at_edge & (~spatial | single | raggable)
+    whole = full | (spatial & at_edge & ~single)
+    mapped, mapped_edge = tiles.mapped[:SLOTS], tiles.mapped_edge[:SLOTS]
+    both = ragged & whole & (mapped != mapped_edge)
+    doubling = jnp.where(both, 2, 1).astype(jnp.int32)
+    weight = [jnp.ones_like(doubling[0])]
     for d in range(SLOTS):
-        has_edge = (states.number[d] > 1 + states.has_steady[d].astype(jnp.int32)) | states.init_edge[d]
-        has_full = ~states.init_edge[d] | states.has_steady[d]
-        at_edge, full = has_edge.any(0), has_full.any(0)
-        spatial = tiles.first_spatial[d]
-        ragged = at_edge & (~spatial | single | raggable)
-        whole = full | (spatial & at_edge & ~single)
-        differ = tiles.mapped[d] != tiles.mapped_edge[d]
-        both.append(ragged & whole & differ)
-        ragged_only.append(ragged & ~whole)
-        whole_only.append(~ragged)
-    needed = jnp.ones(both[0].shape, jnp.int32)
-    weight = []
-    for d in range(SLOTS):
-        weight.append(needed)
-        needed = needed * jnp.where(both[d], 2, 1)
-    number = jnp.arange(variants, dtype=jnp.int32)[:, None]
-    dims = []
-    for d in range(SLOTS):
-        # Weights are powers of two, so a bit test reads the digit.
-        bit = (number & weight[d][None]) != 0
-        ragged = jnp.where(both[d][None], bit, ragged_only[d][None])
-        dims.append(jnp.where(ragged, tiles.mapped_edge[d], tiles.mapped[d]))
-    return Subtiles(both, weight, needed, dims, variants)
+        weight.append(weight[-1] * doubling[d])
+    needed = weight.pop()
+    weights = jnp.where(both, jnp.stack(weight), 0)
+    # Weights are powers of two, so a bit test reads the digit.
+    number = jnp.arange(variants, dtype=jnp.int32)[None, :, None]
+    takes = jnp.where(both[:, None], (number & weights[:, None]) != 0, (ragged & ~whole)[:, None])
+    dims = jnp.where(takes, mapped_edge[:, None], mapped[:, None])
+    return Subtiles(weights, needed, dims, variants)
 
 
-def subtile_number(subtiles: Subtiles, ragged: BySlot) -> Array:
-    """Number of the sub-tile that is ragged along the given slots, int32 ``[v, b]``."""
-    number: Array = jnp.int32(0)
-    for d in range(SLOTS):
-        number = number + jnp.where(subtiles.both[d] & ragged[d], subtiles.weight[d], 0)
+def subtile_number(subtiles: Subtiles, ragged: Array) -> Array:
+    """Number of the sub-tile that is ragged along the given slots (``[8, v, b]``), int32 ``[v, b]``."""
+    number = jnp.where(ragged, subtiles.weight[:, None], 0).sum(0, dtype=jnp.int32)
     return jnp.minimum(number, subtiles.variants - 1)
 
 

@@ -2,6 +2,10 @@
 
 MICRO'19, section 4.2 (reuse analysis). These depend on the level's own static
 dimensions alone, not on which tile of the level above is being processed.
+
+Arrays have one row a directive: the eight slots and, where a batch has
+dimensions that one level maps twice, a ninth for the earlier of the two
+directives. The batch is the last axis, so that kernels run along it.
 """
 
 from __future__ import annotations
@@ -12,103 +16,114 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxmaestro.encoding.slots import SLIDES_OVER, SLOTS
-from jaxmaestro.equations.arithmetic import Arithmetic, truncated_div
+from jaxmaestro.equations.arithmetic import truncated_div
 from jaxmaestro.equations.clusters import Level
 
 Array = Any
-BySlot = list[Array]
-"""One array ``[b]`` a slot: kept apart so that a kernel over slots is one fused loop."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Tiles:
-    """By slot, arrays ``[b]``; ``out_*`` are output sizes for Y and X, the same for other slots."""
+    """Rows are directives, ``[r, b]``; ``out_*`` and ``first_spatial`` have slots only, ``[8, b]``."""
 
-    spatial: BySlot  # bool: class of the directive (the last one over the slot)
-    first_spatial: BySlot  # bool: class of the first directive over the slot
-    rank: BySlot
-    size: BySlot  # tile
-    offset: BySlot
-    mapped: BySlot  # elements that a sub-cluster holds along the slot
-    mapped_edge: BySlot  # ... at the edge
-    unique: BySlot  # elements that it does not share with its predecessor
-    unique_edge: BySlot
-    out_mapped: BySlot
-    out_mapped_edge: BySlot
-    out_unique: BySlot
-    out_unique_edge: BySlot
-    clusters: Array  # sub-clusters
-    edge_clusters: Array  # active sub-clusters in the last spatial iteration
-    extra: ExtraTile | None
-
-
-@dataclasses.dataclass(frozen=True)
-class ExtraTile:
-    """The earlier directive over a doubly mapped dimension, arrays ``[b]``."""
-
-    slot: Array  # -1: none
-    is_slot: BySlot  # bool, by slot
-    spatial: Array
-    size: Array
+    spatial: Array  # bool: class of the directive (of the later one over a slot, and of the ninth)
+    rank: Array  # loop order, 0 outermost
+    size: Array  # tile and offset, as the loop steps through them
     offset: Array
-    rank: Array
+    mapped: Array  # elements that a sub-cluster holds along the dimension
+    mapped_edge: Array  # ... at the edge
+    unique: Array  # elements that it does not share with its predecessor
+    unique_edge: Array
+    out_mapped: Array  # the same in output elements for Y and X
+    out_mapped_edge: Array
+    out_unique: Array
+    out_unique_edge: Array
+    first_spatial: Array  # bool: class of the earliest directive over the slot
+    clusters: Array  # [b] sub-clusters
+    edge_clusters: Array  # [b] active sub-clusters in the last spatial iteration
+    doubled: Array | None  # [b] slot that the ninth row repeats; -1: none. None: no ninth row
+
+    def with_ninth(self, by_slot: Array, otherwise: Any) -> Array:
+        """``by_slot`` (``[8, ...]``) with, if there is a ninth row, the doubled slot's value under it."""
+        if self.doubled is None:
+            return by_slot
+        return jnp.concatenate([by_slot, self.of_doubled(by_slot, otherwise)[None]])
+
+    def of_doubled(self, by_slot: Array, otherwise: Any) -> Array:
+        """Value of the doubled slot, ``otherwise`` where there is none."""
+        assert self.doubled is not None
+        value: Array = jnp.asarray(otherwise, by_slot.dtype)
+        for d in range(SLOTS):
+            value = jnp.where(self.doubled == d, by_slot[d], value)
+        return value
 
 
-def analyse_tiles(level: Level, sliding: Array, arithmetic: Arithmetic) -> Tiles:
+def analyse_tiles(level: Level, sliding: Array) -> Tiles:
     """Tile sizes of a level. ``sliding`` (bool ``[b]``): Y and X are slid over by R and S."""
-    size, offset, dims = level.size, level.offset, level.dims
+    size, offset, dims = level.size.T, level.offset.T, level.dims.T
+    spatial, rank = level.spatial.T, level.rank.T
     steady = jnp.maximum(truncated_div(dims - size, offset), 0)
     has_edge = (steady * offset + size < dims) | (size > dims)
     rest = dims - (steady + 1) * offset
     rest = jnp.where(rest < 0, dims, rest)
-    unrolled = ~level.spatial & (dims <= size)
     mapped = size
-    unique = jnp.where(unrolled, 0, jnp.minimum(size, offset))
+    unique = jnp.where(~spatial & (dims <= size), 0, jnp.minimum(size, offset))
     mapped_edge = jnp.where(has_edge, rest, size)
     unique_edge = jnp.maximum(offset - (size - rest), 0)
     out = [mapped, mapped_edge, unique, unique_edge]
     for axis, window in SLIDES_OVER.items():
-        slides = sliding
-        rows = mapped[:, axis] - mapped[:, window] + 1
-        rows_edge = mapped_edge[:, axis] - mapped_edge[:, window] + 1
-        step = jnp.minimum(offset[:, axis], size[:, axis])
-        step_edge = jnp.minimum(offset[:, axis], rows_edge)
-        for i, value in enumerate((rows, rows_edge, step, step_edge)):
-            out[i] = out[i].at[:, axis].set(jnp.where(slides, value, out[i][:, axis]))
-
-    def split(array: Array) -> BySlot:
-        array = array if array.dtype == bool else array.astype(arithmetic.count)
-        return [array[:, slot] for slot in range(SLOTS)]
-
-    first_spatial, extra = level.spatial, None
-    if level.extra is not None:
-        is_slot = level.extra.slot[:, None] == jnp.arange(SLOTS)
-        first_spatial = jnp.where(is_slot, level.extra.spatial[:, None], first_spatial)
-        extra = ExtraTile(
-            slot=level.extra.slot,
-            is_slot=split(is_slot),
-            spatial=level.extra.spatial & (level.extra.slot >= 0),
-            size=level.extra.size.astype(arithmetic.count),
-            offset=level.extra.offset.astype(arithmetic.count),
-            rank=level.extra.rank,
+        rows_edge = mapped_edge[axis] - mapped_edge[window] + 1
+        in_outputs = (
+            mapped[axis] - mapped[window] + 1,
+            rows_edge,
+            jnp.minimum(offset[axis], size[axis]),
+            jnp.minimum(offset[axis], rows_edge),
         )
-    return Tiles(
-        spatial=split(level.spatial),
-        first_spatial=split(first_spatial),
-        rank=[level.rank[:, slot] for slot in range(SLOTS)],
-        size=split(size),
-        offset=split(offset),
-        mapped=split(mapped),
-        mapped_edge=split(mapped_edge),
-        unique=split(unique),
-        unique_edge=split(unique_edge),
-        out_mapped=split(out[0]),
-        out_mapped_edge=split(out[1]),
-        out_unique=split(out[2]),
-        out_unique_edge=split(out[3]),
-        clusters=level.clusters.astype(arithmetic.count),
-        edge_clusters=_edge_clusters(level).astype(arithmetic.count),
-        extra=extra,
+        out = [o.at[axis].set(jnp.where(sliding, v, o[axis])) for o, v in zip(out, in_outputs, strict=True)]
+    tiles = Tiles(
+        spatial=spatial,
+        rank=rank,
+        size=size,
+        offset=offset,
+        mapped=mapped,
+        mapped_edge=mapped_edge,
+        unique=unique,
+        unique_edge=unique_edge,
+        out_mapped=out[0],
+        out_mapped_edge=out[1],
+        out_unique=out[2],
+        out_unique_edge=out[3],
+        first_spatial=spatial,
+        clusters=level.clusters,
+        edge_clusters=_edge_clusters(level),
+        doubled=None,
+    )
+    return tiles if level.extra is None else _add_ninth(tiles, level)
+
+
+def _add_ninth(tiles: Tiles, level: Level) -> Tiles:
+    """The earlier directive steps by its own tile but is priced by the sizes of the later one."""
+    extra = level.extra
+    assert extra is not None
+    tiles = dataclasses.replace(tiles, doubled=extra.slot)
+    there = extra.slot >= 0
+    spatial = extra.spatial & there
+    is_slot = extra.slot[None] == jnp.arange(SLOTS)[:, None]
+
+    def append(array: Array, row: Array) -> Array:
+        return jnp.concatenate([array, row[None].astype(array.dtype)])
+
+    return dataclasses.replace(
+        tiles,
+        spatial=append(tiles.spatial, spatial),
+        first_spatial=jnp.where(is_slot, spatial, tiles.spatial),
+        rank=append(tiles.rank, jnp.where(there, extra.rank, -2)),
+        size=append(tiles.size, extra.size),
+        offset=append(tiles.offset, extra.offset),
+        mapped=tiles.with_ninth(tiles.mapped, 1),
+        mapped_edge=tiles.with_ninth(tiles.mapped_edge, 1),
+        unique=tiles.with_ninth(tiles.unique, 1),
+        unique_edge=tiles.with_ninth(tiles.unique_edge, 1),
     )
 
 

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 
 from jaxmaestro.encoding.slots import FILTER, INPUT, OUTPUT
 from jaxmaestro.equations.cases import analyse_states
-from jaxmaestro.equations.level import CaseCost, LevelModel, _mapped_volumes, case_cost, walk_cases
-from jaxmaestro.equations.tiles import BySlot
+from jaxmaestro.equations.factors import output_factors
+from jaxmaestro.equations.level import CaseCost, LevelModel, case_cost, mapped_volumes, walk_cases
 
 Array = Any
 
@@ -67,16 +67,17 @@ class TopCost:
     terminates: Array  # bool
 
 
-def top_cost(model: LevelModel, dims: BySlot, offchip_bandwidth: Array) -> TopCost:
-    """Figures of the top level; ``dims`` by slot ``[1, b]`` are the layer's."""
+def top_cost(model: LevelModel, dims: Array, offchip_bandwidth: Array) -> TopCost:
+    """Figures of the top level; ``dims`` by slot ``[8, 1, b]`` are the layer's."""
     arithmetic = model.arithmetic
-    states = analyse_states(model.tiles, dims, arithmetic)
+    states = analyse_states(model.tiles, dims)
+    factors = output_factors(model.tiles, states, model.coupled)
     shape = states.cases.shape
     zero = jnp.zeros(shape, arithmetic.count)
     false = jnp.zeros(shape, bool)
     largest = jnp.iinfo(arithmetic.count).max if arithmetic.exact else jnp.inf
     delays = Delays(jnp.full(shape, largest, arithmetic.count), zero, zero)
-    own = _mapped_volumes(model)
+    own = mapped_volumes(model)
     real = jnp.zeros(shape, arithmetic.real)
     zeros = {f.name: zero for f in dataclasses.fields(TopCost)}
     start = TopCost(
@@ -92,8 +93,8 @@ def top_cost(model: LevelModel, dims: BySlot, offchip_bandwidth: Array) -> TopCo
         }
     )
 
-    def step(cost: TopCost, digits: BySlot, live: Array) -> tuple[TopCost]:
-        return (_add_case(model, own, cost, case_cost(model, states, digits), live, offchip_bandwidth),)
+    def step(cost: TopCost, digits: Array, live: Array) -> tuple[TopCost]:
+        return (_add_case(model, own, cost, case_cost(model, states, factors, digits), live, offchip_bandwidth),)
 
     return walk_cases(states, step, (start,))[0]
 

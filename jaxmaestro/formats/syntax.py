@@ -38,7 +38,9 @@ _TERMINALS = {
     "RBRACE": "}",
     "TEMPORAL_MAP": "TemporalMap",
     "SPATIAL_MAP": "SpatialMap",
+    "AMOUNT": "a number",
     "$END": "the end of the file",
+    "<END-OF-FILE>": "the end of the file",
 }
 _LONGEST = 40
 _ARGUMENTS = {"DIMENSION", "SIZE", "OFFSET", "SZ", "KIND_OF_CLUSTER", "SEPARATORS", "MINUS"}

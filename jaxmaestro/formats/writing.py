@@ -58,8 +58,11 @@ def format_hardware(hardware: Hardware) -> str:
         "noc_hops": latency.pop(),
         "offchip_bandwidth": hardware.offchip_bandwidth,
     }
+    always = ("num_pes", "noc_hops")  # no limits, so left out of a file they would not be unlimited
     return "".join(
-        f"{key}: {fields[field]}\n" for key, field in HARDWARE_KEYS.items() if fields[field] != UNLIMITED
+        f"{key}: {fields[field]}\n"
+        for key, field in HARDWARE_KEYS.items()
+        if field in always or fields[field] != UNLIMITED
     )
 
 

@@ -90,12 +90,12 @@ def maestro_energy(network_costs: NetworkCosts) -> Reals:
 
 def l1_bytes(costs: Costs) -> Counts:
     """L1 requirement as printed: the sum wrapped to 32 bits, as the reference's ``int`` holds it."""
-    return counts(costs.l1_sizes).sum(-1).astype(np.int32).astype(np.int64)
+    return _wrapped(counts(costs.l1_sizes).sum(-1))
 
 
 def l2_bytes(costs: Costs) -> Counts:
     """L2 requirement as printed, wrapped to 32 bits."""
-    return counts(costs.l2_sizes).sum(-1).astype(np.int32).astype(np.int64)
+    return _wrapped(counts(costs.l2_sizes).sum(-1))
 
 
 def average_bandwidth(costs: Costs) -> list[str]:
@@ -131,6 +131,10 @@ def _accumulated(*groups: tuple[Reals, float]) -> Reals:
         for term in terms.T:
             total += term * energy
     return total
+
+
+def _wrapped(sizes: Counts) -> Counts:
+    return sizes.astype(np.int32).astype(np.int64)
 
 
 def _l1_terms(c: Costs) -> Reals:

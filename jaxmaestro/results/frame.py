@@ -14,16 +14,12 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-_AXES = {
-    **{name: ("min", "max", "average") for name in ("ingress_delay", "egress_delay", "compute_delay")},
-    **{
-        name: TENSORS
-        for name in (
-            *("l1_reads", "l1_writes", "l2_reads", "l2_writes"),
-            *("l1_sizes", "l2_sizes", "energy_l1", "energy_l2"),
-        )
-    },
-}
+_DELAYS = ("ingress_delay", "egress_delay", "compute_delay")
+_BY_TENSOR = (
+    *("l1_reads", "l1_writes", "l2_reads", "l2_writes"),
+    *("l1_sizes", "l2_sizes", "energy_l1", "energy_l2"),
+)
+_AXES = {**dict.fromkeys(_DELAYS, ("min", "max", "average")), **dict.fromkeys(_BY_TENSOR, TENSORS)}
 
 
 def to_table(costs: Costs | NetworkCosts) -> pyarrow.Table:

@@ -1,4 +1,4 @@
-"""What the reference prints on the screen: the analysis of every layer, and its buffer and bandwidth warnings.
+"""What the reference prints on the screen: every layer's analysis, buffer and bandwidth warnings.
 
 Wording and line layout are the reference's, so that programs that read its output can read ours.
 """
