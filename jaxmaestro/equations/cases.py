@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from jaxmaestro.encoding.slots import SLOTS
@@ -22,6 +23,7 @@ from jaxmaestro.equations.tiles import Tiles
 Array = Any
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class States:
     """The states that each loop can be in; rows are directives, arrays ``[r, v, b]``.
@@ -41,6 +43,7 @@ class States:
     cases: Array  # int32 [v, b], how many cases there are
 
 
+@jax.jit
 def analyse_states(tiles: Tiles, dims: Array) -> States:
     """States of a level for the tiles that it may be handed, ``dims`` by slot ``[8, v, b]``."""
     dim = tiles.with_ninth(dims, 1)

@@ -8,8 +8,10 @@ from the level above, or kept whole; strides adjust the tiles of Y and X.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from jaxmaestro.encoding import slots
@@ -21,6 +23,7 @@ from jaxmaestro.equations.reasons import Reason
 Array = Any
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Extra:
     """The earlier of two directives over one dimension in one level, arrays ``[b]``."""
@@ -32,6 +35,7 @@ class Extra:
     rank: Array
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Level:
     """One cluster level, completed. Arrays are ``[b]`` or, by slot, ``[b, 8]``."""
@@ -49,6 +53,7 @@ class Level:
     noc_latency: Array  # [b]
 
 
+@functools.partial(jax.jit, static_argnames="dtype")
 def analyse_clusters(batch: Batch, dtype: Any) -> tuple[list[Level], Array]:
     """Every level, top first, and the reasons (uint32 ``[b]``) found on the way."""
     lay, hw = batch.layers, batch.hardware
@@ -125,6 +130,7 @@ def _resolve(number: Array, reference: Array, references: Array) -> Array:
     return jnp.where(reference >= 0, looked_up, number.astype(references.dtype))
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class _Maps:
     """A level's directives while it is being completed."""

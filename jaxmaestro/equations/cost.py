@@ -6,6 +6,7 @@ cases.py, reuse.py, subtiles.py, level.py -> top.py -> pricing.py, validity.py.
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Literal
 
 import jax
@@ -17,7 +18,8 @@ from jaxmaestro.equations import pricing
 from jaxmaestro.equations.arithmetic import EXACT, FLOAT32, Arithmetic, truncated_div
 from jaxmaestro.equations.cases import analyse_states
 from jaxmaestro.equations.clusters import Level, analyse_clusters
-from jaxmaestro.equations.level import LevelModel, sub_level_cost
+from jaxmaestro.equations.factors import output_factors
+from jaxmaestro.equations.level import LevelCost, LevelModel, sub_level_cost
 from jaxmaestro.equations.reasons import Reason
 from jaxmaestro.equations.subtiles import Subtiles, number_subtiles
 from jaxmaestro.equations.tiles import Tiles, analyse_tiles
@@ -42,64 +44,45 @@ def cost(batch: Batch, precision: Precision = "exact") -> Costs:
     match precision:
         case "exact":
             with jax.enable_x64(True):
-                return _cost_exact(batch)
+                return compute_costs(batch, EXACT)
         case "float32":
-            return _cost_float32(batch)
+            return compute_costs(batch, FLOAT32)
     raise ValueError(f"precision is 'exact' or 'float32', not {precision!r}")
 
 
-@jax.jit
-def _cost_exact(batch: Batch) -> Costs:
-    return compute_costs(batch, EXACT)
-
-
-@jax.jit
-def _cost_float32(batch: Batch) -> Costs:
-    return compute_costs(batch, FLOAT32)
-
-
 def compute_costs(batch: Batch, arithmetic: Arithmetic) -> Costs:
-    """The equations, unjitted; see :func:`cost`."""
+    """The equations in order; see :func:`cost`.
+
+    Each step is compiled by itself, which takes a fraction of the time that XLA
+    needs for all in one (it copies small operations into every fusion that reads
+    them); an outer jit still makes one program of them.
+    """
     whole = jnp.int64 if arithmetic.exact else jnp.int32
     levels, flags = analyse_clusters(batch, whole)
     sliding = batch.layers.sliding[batch.layer]
     coupled = jnp.moveaxis(batch.layers.coupled[batch.layer], 0, -1)
     lanes = jnp.maximum(batch.hardware.simd_lanes[batch.accelerator], 1).astype(arithmetic.count)
     tiles = [analyse_tiles(level, sliding) for level in levels]
-    dims = levels[0].dims.T[:, None]
-    subtiles, overflow = _number_all(tiles, levels, dims, batch.variants)
-    flags |= jnp.where(overflow, jnp.uint32(int(Reason.CAPACITY)), jnp.uint32(0))
+    dims = levels[0].dims.T[:, None]  # the layer itself is the only tile that the top is handed
+    states = [analyse_states(tiles[0], dims)]
+    subtiles: list[Subtiles] = []
+    for index in range(batch.levels - 1):
+        subtiles.append(number_subtiles(tiles[index], states[index], batch.variants[index]))
+        states.append(analyse_states(tiles[index + 1], subtiles[index].dims))
+        crowded = levels[index + 1].exists & (subtiles[index].needed > batch.variants[index])
+        flags |= jnp.where(crowded, jnp.uint32(int(Reason.CAPACITY)), jnp.uint32(0))
+    factors = [output_factors(t, s, coupled) for t, s in zip(tiles, states, strict=True)]
 
-    def model(index: int, below: Any) -> LevelModel:
-        return LevelModel(
-            levels[index], tiles[index], coupled, lanes, subtiles[index] if below is not None else None,
-            below, arithmetic,
-        )
+    def model(index: int, below: LevelCost | None) -> LevelModel:
+        handed_down = subtiles[index] if below is not None else None
+        return LevelModel(levels[index], tiles[index], coupled, lanes, handed_down, below, arithmetic)
 
     below = None
     for index in range(batch.levels - 1, 0, -1):
-        parent = subtiles[index - 1]
-        assert parent is not None
-        below = sub_level_cost(model(index, below), parent.dims)
-    offchip = jnp.maximum(batch.hardware.offchip_bandwidth[batch.accelerator], 1)
-    top = top_cost(model(0, below), dims, offchip.astype(arithmetic.count))
-    top = jax.tree.map(lambda a: a[0], top)
+        below = sub_level_cost(model(index, below), states[index], factors[index])
+    offchip = jnp.maximum(batch.hardware.offchip_bandwidth[batch.accelerator], 1).astype(arithmetic.count)
+    top = top_cost(model(0, below), states[0], factors[0], offchip)
     return _assemble(batch, levels[0], tiles[0], top, flags, arithmetic)
-
-
-def _number_all(
-    tiles: list[Tiles], levels: list[Level], dims: Array, variants: tuple[int, ...]
-) -> tuple[list[Subtiles | None], Array]:
-    """Sub-tiles that each level hands down, and whether there are more than the batch provides for."""
-    found: list[Subtiles | None] = []
-    overflow: Array = jnp.zeros(levels[0].clusters.shape, bool)
-    for index in range(len(tiles) - 1):
-        states = analyse_states(tiles[index], dims)
-        numbered = number_subtiles(tiles[index], states, variants[index])
-        overflow = overflow | (levels[index + 1].exists & (numbered.needed > variants[index]))
-        found.append(numbered)
-        dims = numbered.dims
-    return [*found, None], overflow
 
 
 def layer_macs(batch: Batch, arithmetic: Arithmetic) -> Array:
@@ -131,9 +114,11 @@ def _elements(batch: Batch, masks: Array, arithmetic: Arithmetic) -> Array:
     return total
 
 
+@functools.partial(jax.jit, static_argnames="arithmetic")
 def _assemble(
     batch: Batch, level: Level, tiles: Tiles, top: TopCost, flags: Array, arithmetic: Arithmetic
 ) -> Costs:
+    top = jax.tree.map(lambda a: a[0], top)
     real, count = arithmetic.real, arithmetic.count
     lay, hw = batch.layers, batch.hardware
     coupled = lay.coupled[batch.layer]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from jaxmaestro.encoding.slots import OUTPUT, SLOTS
@@ -20,6 +21,7 @@ from jaxmaestro.equations.tiles import Tiles
 Array = Any
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Factor:
     """One factor by row and state, arrays ``[r, v, b]`` (or broadcastable)."""
@@ -33,6 +35,7 @@ class Factor:
         return jnp.prod(case.pick(self.init, self.steady, self.edge), axis=0, dtype=count)
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Factors:
     """Factors of work (partial sums) and of egress (outputs).
@@ -51,6 +54,7 @@ class Factors:
     egress_last: Factor
 
 
+@jax.jit
 def output_factors(tiles: Tiles, states: States, coupled: Array) -> Factors:
     """Factors of outputs and partial sums; ``coupled`` bool ``[3, 8, b]``.
 

@@ -16,9 +16,9 @@ from jax import lax
 
 from jaxmaestro.encoding.slots import FILTER, INPUT, OUTPUT, SLOTS
 from jaxmaestro.equations.arithmetic import Arithmetic
-from jaxmaestro.equations.cases import Case, States, advance, analyse_states, case_of
+from jaxmaestro.equations.cases import Case, States, advance, case_of
 from jaxmaestro.equations.clusters import Level
-from jaxmaestro.equations.factors import Factors, output_factors
+from jaxmaestro.equations.factors import Factors
 from jaxmaestro.equations.reuse import (
     Outputs,
     changing_loop,
@@ -46,6 +46,7 @@ class LevelCost:
     terminates: Array  # bool
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class LevelModel:
     """Everything about a level that its iteration cases share."""
@@ -56,7 +57,7 @@ class LevelModel:
     simd_lanes: Array  # [b]
     subtiles: Subtiles | None  # None: no tuple of the batch has a level below
     below: LevelCost | None
-    arithmetic: Arithmetic
+    arithmetic: Arithmetic = dataclasses.field(metadata={"static": True})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,11 +154,10 @@ def mapped_volumes(model: LevelModel) -> tuple[Array, Array, Array]:
     return volumes[INPUT], volumes[FILTER], volumes[OUTPUT]
 
 
-def sub_level_cost(model: LevelModel, dims: Array) -> LevelCost:
-    """Cost of a level below the top for every sub-tile; ``dims`` by slot ``[8, v, b]``."""
+@jax.jit
+def sub_level_cost(model: LevelModel, states: States, factors: Factors) -> LevelCost:
+    """Cost of a level below the top for every sub-tile that it may be handed."""
     arithmetic = model.arithmetic
-    states = analyse_states(model.tiles, dims)
-    factors = output_factors(model.tiles, states, model.coupled)
     shape = states.cases.shape
     zero = jnp.zeros(shape, arithmetic.count)
     real = jnp.zeros(shape, arithmetic.real)

@@ -8,8 +8,10 @@ both occur; each is analysed once, and a case looks its own up by number.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from jaxmaestro.encoding.slots import SLOTS
@@ -19,6 +21,7 @@ from jaxmaestro.equations.tiles import Tiles
 Array = Any
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Subtiles:
     """Numbering of a level's sub-tiles."""
@@ -26,9 +29,10 @@ class Subtiles:
     weight: Array  # int32 [8, b]: place value in the number; 0: only one kind of tile occurs
     needed: Array  # int32 [b]: how many sub-tiles there are
     dims: Array  # [8, variants, b]: the sub-tiles themselves
-    variants: int  # how many are analysed
+    variants: int = dataclasses.field(metadata={"static": True})  # how many are analysed
 
 
+@functools.partial(jax.jit, static_argnames="variants")
 def number_subtiles(tiles: Tiles, states: States, variants: int) -> Subtiles:
     """Sub-tiles of a level over all the tiles that the level itself may be handed."""
     single = tiles.edge_clusters == 1

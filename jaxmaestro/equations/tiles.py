@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from jaxmaestro.encoding.slots import SLIDES_OVER, SLOTS
@@ -22,6 +23,7 @@ from jaxmaestro.equations.clusters import Level
 Array = Any
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Tiles:
     """Rows are directives, ``[r, b]``; ``out_*`` and ``first_spatial`` have slots only, ``[8, b]``."""
@@ -58,6 +60,7 @@ class Tiles:
         return value
 
 
+@jax.jit
 def analyse_tiles(level: Level, sliding: Array) -> Tiles:
     """Tile sizes of a level. ``sliding`` (bool ``[b]``): Y and X are slid over by R and S."""
     size, offset, dims = level.size.T, level.offset.T, level.dims.T

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxmaestro.encoding.slots import FILTER, INPUT, OUTPUT
-from jaxmaestro.equations.cases import analyse_states
-from jaxmaestro.equations.factors import output_factors
+from jaxmaestro.equations.cases import States
+from jaxmaestro.equations.factors import Factors
 from jaxmaestro.equations.level import CaseCost, LevelModel, case_cost, mapped_volumes, walk_cases
 
 Array = Any
@@ -67,11 +67,12 @@ class TopCost:
     terminates: Array  # bool
 
 
-def top_cost(model: LevelModel, dims: Array, offchip_bandwidth: Array) -> TopCost:
-    """Figures of the top level; ``dims`` by slot ``[8, 1, b]`` are the layer's."""
+@jax.jit
+def top_cost(
+    model: LevelModel, states: States, factors: Factors, offchip_bandwidth: Array
+) -> TopCost:
+    """Figures of the top level, whose only tile is the layer."""
     arithmetic = model.arithmetic
-    states = analyse_states(model.tiles, dims)
-    factors = output_factors(model.tiles, states, model.coupled)
     shape = states.cases.shape
     zero = jnp.zeros(shape, arithmetic.count)
     false = jnp.zeros(shape, bool)

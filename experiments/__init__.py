@@ -1,0 +1,1 @@
+"""Experiments over the library: parameter sweeps configured by ``conf/`` (run from a checkout)."""

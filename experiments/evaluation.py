@@ -1,0 +1,87 @@
+"""Evaluating a space in chunks that survive an interruption."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+
+from experiments.run_folder import atomic
+from experiments.schema import Precision
+from experiments.workloads import Space
+from jaxmaestro import cost, encode
+from jaxmaestro.encoding import Batch
+from jaxmaestro.results.frame import to_table
+
+
+def encode_space(space: Space) -> Batch:
+    """Every tuple of a space as one batch: tables of what is distinct, and an index for each tuple."""
+    return encode(
+        [layer for layer, _ in space.pairs for _ in space.hardware],
+        [dataflow for _, dataflow in space.pairs for _ in space.hardware],
+        list(space.hardware) * len(space.pairs),
+    )
+
+
+def evaluate_points(batch: Batch, tuples: np.ndarray, precision: Precision = Precision.exact) -> pa.Table:
+    """All figures of the tuples ``[n]`` of a batch, one row each: the one place that calls the cost model."""
+    costs = cost(batch.take(tuples), precision=precision.value)
+    return to_table(jax.tree.map(np.asarray, costs))
+
+
+@dataclasses.dataclass(frozen=True)
+class Chunks:
+    """The chunk files of a run: ``size`` tuples each, in the order of the space."""
+
+    folder: Path
+    total: int
+    size: int
+
+    def __len__(self) -> int:
+        return -(-self.total // self.size)
+
+    def path(self, index: int) -> Path:
+        return self.folder / f"{index:06d}.parquet"
+
+    def tuples(self, index: int) -> np.ndarray:
+        return np.arange(index * self.size, min(self.total, (index + 1) * self.size))
+
+    @property
+    def missing(self) -> list[int]:
+        return [i for i in range(len(self)) if not self.path(i).exists()]
+
+    @property
+    def done(self) -> int:
+        """Tuples whose figures are kept."""
+        return self.total - sum(len(self.tuples(i)) for i in self.missing)
+
+    def load(self) -> pa.Table:
+        """Figures of the whole space, one row a tuple. All chunks must be there."""
+        parts = [pyarrow.parquet.read_table(self.path(i)) for i in range(len(self))]
+        return pa.concat_tables(parts).combine_chunks()
+
+
+def evaluate_missing(space: Space, chunks: Chunks, precision: Precision) -> Iterator[tuple[int, float]]:
+    """Evaluate and keep the chunks that are not there yet; yields (tuples, seconds) of each.
+
+    A file appears whole or not at all, so that stopping anywhere loses one chunk at most.
+    """
+    chunks.folder.mkdir(parents=True, exist_ok=True)
+    width = min(chunks.size, chunks.total)
+    start = time.perf_counter()
+    batch = encode_space(space)
+    for index in chunks.missing:
+        tuples = chunks.tuples(index)
+        # The last chunk repeats its last tuple: one shape, one compilation.
+        padded = np.pad(tuples, (0, width - len(tuples)), mode="edge")
+        table = evaluate_points(batch, padded, precision)
+        with atomic(chunks.path(index)) as path:
+            pyarrow.parquet.write_table(table.slice(0, len(tuples)), path, compression="zstd")
+        yield len(tuples), time.perf_counter() - start
+        start = time.perf_counter()

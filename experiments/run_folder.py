@@ -1,0 +1,117 @@
+"""The folder of a run: what identifies it, what is saved beside the results, atomic files."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from jaxmaestro.description import DescriptionError
+
+ROOT = Path(__file__).resolve().parent.parent
+MANIFEST = "run.json"
+
+
+def fingerprint(config: DictConfig) -> str:
+    """Eight hex digits of everything that changes the figures or how they are cut into chunks.
+
+    That is the configuration without what only reports them, the versions of
+    the package and of JAX, and the sources of the cost model and the workloads.
+    """
+    parts: dict[str, Any] = {
+        group: OmegaConf.to_container(config[group], enum_to_str=True)
+        for group in ("hw", "model", "dataflow")
+    }
+    parts["sweep"] = {"chunk": config.sweep.chunk, "precision": str(config.sweep.precision)}
+    parts["versions"] = {name: _version(name) for name in ("jaxmaestro", "jax", "jaxlib")}
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
+    sources = [*(ROOT / "jaxmaestro").rglob("*.py"), ROOT / "experiments/workloads.py"]
+    for source in sorted([*sources, ROOT / "experiments/evaluation.py"]):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:8]
+
+
+def register_resolver() -> None:
+    """Make ``${fingerprint:}`` usable in ``conf/config.yaml``."""
+    OmegaConf.register_new_resolver(
+        "fingerprint", lambda *, _root_: fingerprint(_root_), replace=True, use_cache=False
+    )
+
+
+def open_folder(folder: Path, config: DictConfig, *, resume: bool) -> None:
+    """Prepare ``folder`` for a run of ``config`` and write the manifest.
+
+    Raises:
+        DescriptionError: the folder holds results of another configuration.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest, mark = folder / MANIFEST, fingerprint(config)
+    if manifest.exists():
+        before = json.loads(manifest.read_text())["fingerprint"]
+        if before != mark and resume:
+            raise DescriptionError(
+                f"{folder} holds results of another configuration or version ({before}, this one is {mark})",
+                fix="give another hydra.run.dir, or sweep.resume=false to overwrite it",
+            )
+    if not resume:
+        for old in [*(folder / "chunks").glob("*"), *folder.glob("results.*")]:
+            old.unlink()
+    with atomic(manifest) as path:
+        path.write_text(json.dumps(_provenance(config, mark), indent=1) + "\n")
+
+
+def _provenance(config: DictConfig, mark: str) -> dict[str, Any]:
+    packages = ("jaxmaestro", "jax", "jaxlib", "numpy", "hydra-core", "pyarrow")
+    return {
+        "fingerprint": mark,
+        "config": OmegaConf.to_container(config, enum_to_str=True),
+        "command": ["python", "-m", "experiments.sweep", *sys.argv[1:]],
+        "seed": None,  # nothing random is drawn
+        "versions": {name: _version(name) for name in packages},
+        "python": platform.python_version(),
+        "git": git_state(),
+    }
+
+
+def git_state() -> dict[str, Any]:
+    """Commit and whether the tree differs from it; empty outside a repository."""
+
+    def ask(*arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    try:
+        return {"commit": ask("rev-parse", "HEAD"), "modified": ask("status", "--porcelain").splitlines()}
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"  # a checkout on the path
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that replaces it when the block ends well."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
+    os.close(handle)
+    try:
+        yield Path(name)
+        os.chmod(name, 0o644)  # mkstemp makes it private
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)

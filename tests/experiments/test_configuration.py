@@ -1,0 +1,99 @@
+"""Every configuration composes; a wrong key or value is refused by name."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig
+
+from experiments.sweep import CONF, validated
+from experiments.workloads import build_space, parse_directive
+from jaxmaestro.description import Cluster, DescriptionError, SpatialMap, Sz, TemporalMap
+
+OPTIONS = sorted(f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml"))
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_composes(configuration: Callable[..., DictConfig], option: str) -> None:
+    config = validated(configuration(option))
+    space = build_space(config)
+    assert len(space) == len(space.pairs) * len(space.hardware) > 0
+    assert {row.pair for row in space.rows} == set(range(len(space.pairs)))
+
+
+def test_all_holds_every_other_option(configuration: Callable[..., DictConfig]) -> None:
+    config = configuration("model=all", "dataflow=all")
+    for group, found in (("model", config.model.networks), ("dataflow", config.dataflow.dataflows)):
+        names = {path.stem for path in (CONF / group).glob("*.yaml")} - {"all"}
+        assert len(found) == len(names)
+
+
+def test_repeated_layers_are_one_pair(configuration: Callable[..., DictConfig]) -> None:
+    space = build_space(validated(configuration("model=resnet50", "dataflow=kc_p")))
+    used = [row.pair for row in space.rows]
+    assert len(space.pairs) == len(set(used)) < len(used) < sum(row.repeat for row in space.rows)
+
+
+def test_strided_layers_take_the_strided_directives(configuration: Callable[..., DictConfig]) -> None:
+    space = build_space(validated(configuration("model=mobilenetv2", "dataflow=yx_p")))
+    for layer, dataflow in space.pairs:
+        assert len(dataflow.levels) == (1 if layer.stride("Y") > 1 else 2), layer.name
+
+
+def test_directives_are_read() -> None:
+    assert parse_directive("", "SpatialMap(Sz(R), 1) Y'") == SpatialMap(Sz("R"), 1, "Y'")
+    assert parse_directive("", "TemporalMap (64,64) C;") == TemporalMap(64, 64, "C")
+    assert parse_directive("", "Cluster(Sz(S),P)") == Cluster(Sz("S"), "P")
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("hw.base.num_pes=0", "hw.base.num_pes is 0"),
+        ("hw.grid.num_pes=[8,-1]", "hw.grid.num_pes is -1"),
+        ("sweep.chunk=0", "sweep.chunk is 0"),
+        ("model.networks.alexnet.layers.1.stride=0", "model.networks.alexnet.layers: conv2: stride is 0"),
+        ("model.networks.alexnet.layers.1.C=null", "conv2: CONV without C"),
+        ("model.networks.alexnet.layers.1.M=3", "conv2: CONV has no dimension M"),
+        ("model.networks.alexnet.layers.1.R=99", "conv2: the filter is larger than the input"),
+        ("model.networks.alexnet.layers=[]", "model.networks.alexnet.layers is empty"),
+        ("dataflow.dataflows.KC-P.conv=['SpatialMap(1) K']", "cannot read the directive 'SpatialMap(1) K'"),
+        ("dataflow.dataflows.KC-P.conv=null", "dataflow.dataflows.KC-P has no directives for CONV"),
+    ],
+)
+def test_values_out_of_range_are_named(
+    configuration: Callable[..., DictConfig], override: str, named: str
+) -> None:
+    with pytest.raises(DescriptionError) as caught:
+        build_space(validated(configuration("model=alexnet", override)))
+    assert named in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("hw=eyeris", "Could not find 'hw/eyeris'"),
+        ("hw.base.num_pess=3", "Key 'num_pess' not in 'HardwareBase'"),
+        ("+sweep.threads=3", "Key 'threads' not in 'SweepConfig' (at sweep.threads)"),
+        ("hw.base.num_pes=many", "Value 'many' of type 'str' could not be converted to Integer"),
+        ("hw.base.num_pes=-4", "hw.base.num_pes is -4"),
+    ],
+)
+def test_the_command_refuses_in_one_line(tmp_path: Path, override: str, named: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.sweep", override],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(CONF.parent), "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("error: ")
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout

@@ -1,0 +1,79 @@
+"""jaxmaestro's answer to a case, through its public names, as the same kind of text."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import jaxmaestro
+from jaxmaestro.description import DescriptionError, Hardware
+from jaxmaestro.equations.reasons import Reason
+from tests.fuzz.binary import Row, parse_csv
+from tests.fuzz.cases import Case
+
+FLAG_FIELDS = {
+    "num_pes": "num_pes",
+    "l1_size_cstr": "l1_size",
+    "l2_size_cstr": "l2_size",
+    "noc_bw_cstr": "noc_bandwidth",
+    "noc_hops": "noc_hops",
+    "noc_hop_latency": "hop_latency",
+    "offchip_bw_cstr": "offchip_bandwidth",
+    "num_simd_lanes": "simd_lanes",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Ours:
+    """Rows and flags of a case, or the message with which it was refused."""
+
+    header: Row = ()
+    rows: tuple[Row, ...] = ()
+    reasons: tuple[int, ...] = ()
+    sound: tuple[bool, ...] = ()
+    valid: tuple[bool, ...] = ()
+    refusal: str = ""
+
+    def why(self, index: int) -> str:
+        """Names of the reasons of one row."""
+        return "|".join(Reason.decode(self.reasons[index])) or "none"
+
+    def undefined(self, index: int) -> bool:
+        """Whether we say that the reference reads an uninitialised value there."""
+        return bool(self.reasons[index] & Reason.UNDEFINED)
+
+
+def hardware_of(case: Case, folder: Path) -> Hardware:
+    """The accelerator: beside a file only the SIMD lanes of the flags count, as in the reference."""
+    flags: dict[str, Any] = {FLAG_FIELDS[flag]: value for flag, value in case.flags}
+    if not case.hardware:
+        return Hardware(**flags)
+    path = folder / f"{case.name}.hw.m"
+    path.write_text(case.hardware)
+    return jaxmaestro.read_hardware(path).replace(simd_lanes=flags.get("simd_lanes", 1))
+
+
+def evaluate(case: Case) -> Ours:
+    """Read, evaluate and write a case; a refusal is returned, any other exception is not caught."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path, csv = folder / f"{case.name}.m", folder / "ours.csv"
+        path.write_text(case.mapping)
+        try:
+            answer = jaxmaestro.evaluate(jaxmaestro.read_mapping(path), hardware_of(case, folder))
+        except DescriptionError as error:
+            return Ours(refusal=str(error).replace(str(folder) + "/", ""))
+        jaxmaestro.write_csv(answer, csv)
+        header, rows = parse_csv(csv.read_text())
+    costs = answer.costs
+    return Ours(
+        header,
+        rows,
+        tuple(int(mask) for mask in np.asarray(costs.reasons)),
+        tuple(bool(flag) for flag in np.asarray(costs.sound)),
+        tuple(bool(flag) for flag in np.asarray(costs.valid)),
+    )
