@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import jax
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
@@ -15,9 +14,7 @@ import pyarrow.parquet
 from experiments.run_folder import atomic
 from experiments.schema import Precision
 from experiments.workloads import Space
-from jaxmaestro import cost, encode
-from jaxmaestro.encoding import Batch
-from jaxmaestro.results.frame import to_table
+from jaxmaestro import Batch, encode, evaluate_batch, to_table
 
 
 def encode_space(space: Space) -> Batch:
@@ -31,8 +28,7 @@ def encode_space(space: Space) -> Batch:
 
 def evaluate_points(batch: Batch, tuples: np.ndarray, precision: Precision = Precision.exact) -> pa.Table:
     """All figures of the tuples ``[n]`` of a batch, one row each: the one place that calls the cost model."""
-    costs = cost(batch.take(tuples), precision=precision.value)
-    return to_table(jax.tree.map(np.asarray, costs))
+    return to_table(evaluate_batch(batch.take(tuples), precision=precision.value))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,15 +69,12 @@ def evaluate_missing(space: Space, chunks: Chunks, precision: Precision) -> Iter
     A file appears whole or not at all, so that stopping anywhere loses one chunk at most.
     """
     chunks.folder.mkdir(parents=True, exist_ok=True)
-    width = min(chunks.size, chunks.total)
     start = time.perf_counter()
     batch = encode_space(space)
     for index in chunks.missing:
         tuples = chunks.tuples(index)
-        # The last chunk repeats its last tuple: one shape, one compilation.
-        padded = np.pad(tuples, (0, width - len(tuples)), mode="edge")
-        table = evaluate_points(batch, padded, precision)
+        table = evaluate_points(batch, tuples, precision)
         with atomic(chunks.path(index)) as path:
-            pyarrow.parquet.write_table(table.slice(0, len(tuples)), path, compression="zstd")
+            pyarrow.parquet.write_table(table, path, compression="zstd")
         yield len(tuples), time.perf_counter() - start
         start = time.perf_counter()

@@ -22,6 +22,8 @@ from jaxmaestro.equations.tiles import Tiles
 
 Array = Any
 
+INT32_MAX = 2.0**31 - 1
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +101,7 @@ class Case:
     ragged: Array  # the last active sub-cluster's tile is ragged
     unrolled: Array
     times: Array  # [v, b] occurrences
+    overflows: Array  # [v, b] bool: more occurrences than 31 bits hold
     all_init: Array  # [v, b]
 
     def pick(self, init: Array, steady: Array, edge: Array) -> Array:
@@ -113,7 +116,10 @@ def case_of(tiles: Tiles, states: States, digits: Array, count: Any) -> Case:
     """
     first = digits == 0
     middle = (digits == 1) & states.has_steady
-    times = jnp.prod(jnp.where(middle, states.steady_times, 1), axis=0, dtype=count)
+    repeats = jnp.where(middle, states.steady_times, 1)
+    # The reference counts occurrences in 32 bits and wraps: so do exact counts, and say so.
+    times = jnp.prod(repeats, axis=0, dtype=jnp.int32 if jnp.issubdtype(count, jnp.integer) else count)
+    overflows = jnp.prod(repeats, axis=0, dtype=jnp.float32) > INT32_MAX
     if tiles.doubled is not None:
         first = tiles.with_ninth(first[:SLOTS], True)
         middle = tiles.with_ninth(middle[:SLOTS], False)
@@ -125,7 +131,8 @@ def case_of(tiles: Tiles, states: States, digits: Array, count: Any) -> Case:
         at_edge=last | (first & states.init_edge),
         ragged=(first & states.init_ragged) | (last & states.edge_ragged),
         unrolled=first & states.init_unrolled,
-        times=times,
+        times=times.astype(count),
+        overflows=overflows,
         all_init=first[:SLOTS].all(0),
     )
 

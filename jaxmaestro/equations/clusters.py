@@ -102,7 +102,8 @@ def analyse_clusters(batch: Batch, dtype: Any) -> tuple[list[Level], Array]:
                 size=level.size,
                 offset=level.offset,
                 rank=level.rank,
-                dims=dims,
+                # A dimension that no tensor has and no directive names is not there.
+                dims=jnp.where(level.kind > 0, dims, 1),
                 clusters=clusters,
                 innermost=maps.levels == index + 1,
                 exists=exists,

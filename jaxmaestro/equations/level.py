@@ -43,7 +43,8 @@ class LevelCost:
     l1_input: Array  # elements of L1 that the innermost level asks for on the first path
     l1_filter: Array
     l1_output: Array
-    terminates: Array  # bool
+    terminates: Array  # bool: the reference gives up
+    overflows: Array  # bool: its counter of occurrences wraps
 
 
 @jax.tree_util.register_dataclass
@@ -75,6 +76,7 @@ class CaseCost:
     delay: Array  # of one occurrence
     l1: tuple[Array, Array, Array]  # of the first sub-tile
     terminates: Array
+    overflows: Array
 
 
 def case_cost(model: LevelModel, states: States, factors: Factors, digits: Array) -> CaseCost:
@@ -90,15 +92,16 @@ def case_cost(model: LevelModel, states: States, factors: Factors, digits: Array
     active = jnp.where(outer.edge, tiles.edge_clusters, tiles.clusters).astype(count)
     base = model.arithmetic.ceil_div(outputs.partial_sums, model.simd_lanes)
     own_l1 = mapped_volumes(model)
-    terminates = stop_i | stop_f
+    terminates, overflows = stop_i | stop_f, case.overflows
     if model.below is None or model.subtiles is None:
         compute, active_pes, l1 = base, active.astype(model.arithmetic.real), own_l1
     else:
-        compute, active_pes, l1, stops = _sub_clusters(model, case, outer.edge, outer.ragged, active)
+        compute, active_pes, l1, stops, wraps = _sub_clusters(model, case, outer.edge, outer.ragged, active)
         innermost = model.level.innermost
         compute = jnp.where(innermost, base, compute)
         active_pes = jnp.where(innermost, active.astype(model.arithmetic.real), active_pes)
         terminates = terminates | (works & ~innermost & stops)
+        overflows = overflows | (works & ~innermost & wraps)
     bandwidth = model.level.noc_bandwidth.astype(count)
     latency = model.level.noc_latency.astype(count)
     # NoC pipe (MICRO'19, section 4.3): the head takes the latency, then one send a cycle.
@@ -108,13 +111,13 @@ def case_cost(model: LevelModel, states: States, factors: Factors, digits: Array
     delay = jnp.where(case.all_init, compute + ingress_delay, overlapped)
     return CaseCost(
         case, (inputs, filters), outputs, works, compute, active_pes, ingress_delay, egress_delay, delay, l1,
-        terminates,
+        terminates, overflows,
     )
 
 
 def _sub_clusters(
     model: LevelModel, case: Case, edge: Array, ragged: Array, active: Array
-) -> tuple[Array, Array, tuple[Array, Array, Array], Array]:
+) -> tuple[Array, Array, tuple[Array, Array, Array], Array, Array]:
     """Time, active PEs and first L1 need of the sub-clusters of a case.
 
     At a ragged spatial edge two sub-tiles are at work: the last sub-cluster's
@@ -142,9 +145,11 @@ def _sub_clusters(
     for table in (below.l1_input, below.l1_filter, below.l1_output):
         plain_need, last_need = of(table)
         l1.append(jnp.where(uneven, last_need, plain_need))
-    stop_plain, stop_last = of(below.terminates)
-    stops = (runs_plain & stop_plain) | (uneven & stop_last)
-    return compute, pes, (l1[0], l1[1], l1[2]), stops
+    flags = []
+    for table in (below.terminates, below.overflows):
+        plain_flag, last_flag = of(table)
+        flags.append((runs_plain & plain_flag) | (uneven & last_flag))
+    return compute, pes, (l1[0], l1[1], l1[2]), flags[0], flags[1]
 
 
 def mapped_volumes(model: LevelModel) -> tuple[Array, Array, Array]:
@@ -162,7 +167,8 @@ def sub_level_cost(model: LevelModel, states: States, factors: Factors) -> Level
     zero = jnp.zeros(shape, arithmetic.count)
     real = jnp.zeros(shape, arithmetic.real)
     own = mapped_volumes(model)
-    start = LevelCost(zero, real, zero, zero, zero, jnp.zeros(shape, bool))
+    false = jnp.zeros(shape, bool)
+    start = LevelCost(zero, real, zero, zero, zero, false, false)
 
     def step(cost: LevelCost, started: Array, iterations: Array, digits: Array, live: Array) -> Any:
         now = case_cost(model, states, factors, digits)
@@ -185,13 +191,14 @@ def sub_level_cost(model: LevelModel, states: States, factors: Factors) -> Level
                 l1_input=l1[0],
                 l1_filter=l1[1],
                 l1_output=l1[2],
-                terminates=cost.terminates | ((leads | works) & now.terminates),
+                terminates=cost.terminates | ((leads | works) & now.terminates) | (live & (now.case.times < 1)),
+                overflows=cost.overflows | (live & now.overflows),
             ),
             started | works,
             iterations + times,
         )
 
-    cost, _, iterations = walk_cases(states, step, (start, jnp.zeros(shape, bool), zero))
+    cost, _, iterations = walk_cases(states, step, (start, false, zero))
     average = cost.active_pes / jnp.maximum(iterations, 1).astype(arithmetic.real)
     return dataclasses.replace(cost, active_pes=average)
 

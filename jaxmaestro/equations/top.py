@@ -160,6 +160,6 @@ def _add_case(
         last_macs=jnp.where(works, now.outputs.macs, cost.last_macs),
         last_traffic=jnp.where(works, traffic, cost.last_traffic),
         started=cost.started | works,
-        overflows=cost.overflows | (live & (now.case.times > INT32_MAX)),
-        terminates=cost.terminates | ((leads | works) & now.terminates),
+        overflows=cost.overflows | (live & now.overflows),
+        terminates=cost.terminates | ((leads | works) & now.terminates) | (live & (now.case.times < 1)),
     )

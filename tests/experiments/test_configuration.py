@@ -20,7 +20,9 @@ OPTIONS = sorted(f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.ya
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes(configuration: Callable[..., DictConfig], option: str) -> None:
-    config = validated(configuration(option))
+    group = option.split("=")[0]
+    small = [o for o in ("model=alexnet", "dataflow=x_p") if not o.startswith(group)]
+    config = validated(configuration(option, *small))
     space = build_space(config)
     assert len(space) == len(space.pairs) * len(space.hardware) > 0
     assert {row.pair for row in space.rows} == set(range(len(space.pairs)))
@@ -78,7 +80,6 @@ def test_values_out_of_range_are_named(
     ("override", "named"),
     [
         ("hw=eyeris", "Could not find 'hw/eyeris'"),
-        ("hw.base.num_pess=3", "Key 'num_pess' not in 'HardwareBase'"),
         ("+sweep.threads=3", "Key 'threads' not in 'SweepConfig' (at sweep.threads)"),
         ("hw.base.num_pes=many", "Value 'many' of type 'str' could not be converted to Integer"),
         ("hw.base.num_pes=-4", "hw.base.num_pes is -4"),

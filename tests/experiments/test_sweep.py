@@ -82,18 +82,33 @@ def test_totals_are_sums_over_layers(configuration: Compose, console: Console, t
 
 
 def test_an_unsound_layer_leaves_no_total(configuration: Compose, console: Console, tmp_path: Path) -> None:
-    # A filter of 11 x 11 needs 121 PEs as a virtual neuron.
-    tiny = [o for o in TINY if not o.startswith("dataflow")]
-    settings = configuration(*tiny, "dataflow=maeri_like", "sweep.pictures=false")
+    # Part of the filter's rows at a time is illegal; only conv1 is strided.
+    directives = "['TemporalMap(5,3) R','TemporalMap(1,1) K','TemporalMap(1,1) C','SpatialMap(Sz(S),1) X']"
+    override = f"dataflow.dataflows.X-P.conv_strided={directives}"
+    settings = configuration(*TINY, override, "sweep.pictures=false")
     sweep(settings, tmp_path, console)
     space = build_space(validated(settings))
     figures = evaluation.Chunks(tmp_path / "chunks", len(space), 6).load()
     (total,) = network_totals(space, figures, fits=False)
-    assert total.complete.tolist() == [False, True]
-    assert np.isnan(total.latency[0]) and total.latency[1] > 0
-    assert total.refused == 1 / 16
-    assert total.reasons == {"ILLEGAL_CLUSTER": 1 / 16}
-    assert "1/2" in console.export_text()
+    assert not total.complete.any() and np.isnan(total.latency).all() and np.isnan(total.edp).all()
+    assert total.refused == 1 / 8
+    assert total.reasons["ILLEGAL_FILTER_TILE"] == 1 / 8
+    shown = console.export_text()
+    assert "0/2" in shown and "ILLEGAL_FILTER_TILE 12%" in shown
+
+
+def test_limits_count_when_asked(configuration: Compose, console: Console, tmp_path: Path) -> None:
+    # A PE holds an 11 x 11 filter and its window twice each: more than 300 bytes, for conv1 alone.
+    settings = configuration(
+        *TINY, "hw.base.l1_size=300", "hw.base.noc_bandwidth=5000", "hw.base.offchip_bandwidth=5000"
+    )
+    sweep(settings, tmp_path, console)
+    space = build_space(validated(settings))
+    figures = evaluation.Chunks(tmp_path / "chunks", len(space), 6).load()
+    (sound,) = network_totals(space, figures, fits=False)
+    (fitting,) = network_totals(space, figures, fits=True)
+    assert sound.complete.all() and not sound.reasons
+    assert not fitting.complete.any() and fitting.reasons == {"L1_SIZE": 1 / 8}
 
 
 def test_resumes_after_an_interruption(

@@ -32,6 +32,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--keep", type=Path, help="keep the files and the binary's figures in this folder")
     parser.add_argument("--examples", type=int, default=5, help="how many differences to show")
+    parser.add_argument("--strict", action="store_true", help="count overflowed and undefined rows too")
     parser.add_argument("--timeout", type=float, default=20.0, help="seconds for one file in the binary")
     parser.add_argument("--reference-only", action="store_true", help="run the binary alone, compare nothing")
     return parser.parse_args()
@@ -49,11 +50,13 @@ def _progress(files: int, report: Report) -> None:
 def main() -> int:
     """Exit status: 0 all fields equal, 1 some differ or were refused."""
     args = _arguments()
-    report = Report(limit=args.examples)
+    report = Report(limit=args.examples, strict=args.strict)
     take = report.count_reference if args.reference_only else report.compare
     deaths: list[Death] = []
     if args.golden:
         for files, case in enumerate(load_folder(args.golden), start=1):
+            if args.category and case.category not in args.category:
+                continue
             take(case)
             _progress(files, report)
     else:

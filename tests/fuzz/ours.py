@@ -11,7 +11,7 @@ import numpy as np
 
 import jaxmaestro
 from jaxmaestro.description import DescriptionError, Hardware
-from jaxmaestro.equations.reasons import Reason
+from jaxmaestro.equations.reasons import ILLEGAL, UNSOUND, Reason
 from tests.fuzz.binary import Row, parse_csv
 from tests.fuzz.cases import Case
 
@@ -42,9 +42,15 @@ class Ours:
         """Names of the reasons of one row."""
         return "|".join(Reason.decode(self.reasons[index])) or "none"
 
-    def undefined(self, index: int) -> bool:
-        """Whether we say that the reference reads an uninitialised value there."""
-        return bool(self.reasons[index] & Reason.UNDEFINED)
+    def excuse(self, index: int) -> str:
+        """Why the reference's own figures of a row mean nothing, by our flags ("": they do)."""
+        mask = self.reasons[index]
+        return "|".join(Reason.decode(mask & (Reason.UNDEFINED | Reason.OVERFLOW)))
+
+    def verdict(self, index: int) -> str:
+        """What we say of a layer without figures: why it is illegal, else why it is unsound."""
+        mask = self.reasons[index]
+        return "|".join(Reason.decode(mask & ILLEGAL) or Reason.decode(mask & UNSOUND)) or "NOT FLAGGED"
 
 
 def hardware_of(case: Case, folder: Path) -> Hardware:
