@@ -16,7 +16,7 @@ from jaxmaestro.encoding.slots import SLOTS
 from jaxmaestro.encoding.tables import Batch
 from jaxmaestro.equations.arithmetic import Arithmetic
 from jaxmaestro.equations.clusters import Level
-from jaxmaestro.equations.reasons import ILLEGAL, UNFIT, UNSOUND, Reason
+from jaxmaestro.equations.reasons import DESCRIBED, ILLEGAL, UNFIT, UNSOUND, Reason
 from jaxmaestro.equations.tiles import Tiles
 from jaxmaestro.equations.top import INT32_MAX, TopCost
 from jaxmaestro.results.costs import Costs
@@ -66,8 +66,8 @@ def judge(
         return jnp.where(mask, jnp.zeros_like(value), value)
 
     blanked = {f.name: blank(f.name, getattr(costs, f.name)) for f in dataclasses.fields(costs)}
-    # What an illegal tuple asks of the hardware is not known.
-    reasons = jnp.where(illegal, reasons & jnp.uint32(int(UNSOUND)), reasons)
+    # Of an illegal tuple nothing but its illegality is known.
+    reasons = jnp.where(illegal, reasons & jnp.uint32(int(ILLEGAL | DESCRIBED)), reasons)
     return dataclasses.replace(
         Costs(**blanked),
         reasons=reasons,
