@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterator
+from typing import TypeVar
 
 import jax
 import numpy as np
@@ -19,6 +20,8 @@ from jaxmaestro.results.network import NetworkCosts
 
 CHUNKS = (64, 1024)
 """Batch lengths that are compiled: a batch is cut into the larger, its rest padded to one of them."""
+
+T = TypeVar("T")
 
 VARIANTS = (4, 32, 256)
 """Numbers of sub-tiles a level that are tried in turn; 256 is more than any mapping can have."""
@@ -81,8 +84,9 @@ def _gather(batch: Batch, rows: np.ndarray, variants: int) -> Batch:
     length = next(size for size in CHUNKS if size >= len(rows))
     rows = np.concatenate([rows, np.full(length - len(rows), rows[0])])
 
-    def take(index: np.ndarray, table: object) -> object:
-        return jax.tree.map(lambda field: np.asarray(field)[np.asarray(index)[rows]], table)
+    def take(index: np.ndarray, table: T) -> T:
+        taken: T = jax.tree.map(lambda field: np.asarray(field)[np.asarray(index)[rows]], table)
+        return taken
 
     each = np.arange(length, dtype=np.int32)
     return dataclasses.replace(

@@ -17,9 +17,7 @@ VARIANTS = 4
 T = TypeVar("T", bound=Hashable)
 
 
-def encode(
-    layers: Sequence[Layer], dataflows: Sequence[Dataflow], hardware: Sequence[Hardware]
-) -> Batch:
+def encode(layers: Sequence[Layer], dataflows: Sequence[Dataflow], hardware: Sequence[Hardware]) -> Batch:
     """The tuples ``(layers[i], dataflows[i], hardware[i])`` as one batch of length ``len(layers)``.
 
     A sequence of length one is repeated. Raises ValueError when lengths differ.

@@ -23,6 +23,8 @@ class Arithmetic:
     count: Any
     real: Any
     exact: bool
+    largest: float  # bounds of a count
+    smallest: float
 
     def div(self, a: Array, b: Array) -> Array:
         """Quotient truncated towards zero, as C divides; ``b`` must not be 0."""
@@ -34,8 +36,8 @@ class Arithmetic:
         return q + (a != q * b).astype(q.dtype)
 
 
-EXACT = Arithmetic(jnp.int64, jnp.float64, True)
-FLOAT32 = Arithmetic(jnp.float32, jnp.float32, False)
+EXACT = Arithmetic(jnp.int64, jnp.float64, True, 2**63 - 1, -(2**63))
+FLOAT32 = Arithmetic(jnp.float32, jnp.float32, False, float("inf"), -float("inf"))
 
 
 def truncated_div(a: Array, b: Array) -> Array:

@@ -76,15 +76,16 @@ def analyse_clusters(batch: Batch, dtype: Any) -> tuple[list[Level], Array]:
     flags |= _flag((closed & (cluster < 1)).any(1), Reason.NONPOSITIVE)
     cluster = jnp.where(closed, jnp.maximum(cluster, 1), 1)
     unit = jnp.ones_like(num_pes)
-    for level in range(batch.levels):
+    for closing in range(batch.levels):
         # More PEs in the clusters than exist is illegal, however many more: saturate.
-        size = cluster[:, level]
+        size = cluster[:, closing]
         unit = jnp.where(truncated_div(num_pes, size) < unit, num_pes + 1, unit * size)
     flags |= _flag((unit > num_pes) | (num_pes < 1), Reason.ILLEGAL_CLUSTER)
     clusters = jnp.maximum(truncated_div(num_pes, jnp.maximum(unit, 1)), 1)
 
     levels: list[Level] = []
-    dims, above = sizes, None
+    dims = sizes
+    above: _Maps | None = None
     for index in range(batch.levels):
         exists = index < maps.levels
         own, undefined, bad = _own_directives(maps, index, references, sizes, dims)

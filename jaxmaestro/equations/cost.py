@@ -203,14 +203,12 @@ def _assemble(
 def _delays(delays: Delays, iterations: Array, arithmetic: Arithmetic) -> Array:
     """Minimum, maximum, truncated average; without iterations what the reference's casts give."""
     none = iterations == 0
-    lowest = jnp.iinfo(arithmetic.count).min if arithmetic.exact else -jnp.inf
     average = arithmetic.div(delays.total, jnp.maximum(iterations, 1))
     return jnp.stack(
         [
-            jnp.where(none, lowest, delays.least),
+            jnp.where(none, arithmetic.smallest, delays.least),
             delays.most,
-            jnp.where(none, lowest, average),
+            jnp.where(none, arithmetic.smallest, average),
         ],
         -1,
     )
-

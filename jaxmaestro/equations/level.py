@@ -110,8 +110,18 @@ def case_cost(model: LevelModel, states: States, factors: Factors, digits: Array
     overlapped = jnp.maximum(egress_delay, jnp.maximum(compute, ingress_delay))
     delay = jnp.where(case.all_init, compute + ingress_delay, overlapped)
     return CaseCost(
-        case, (inputs, filters), outputs, works, compute, active_pes, ingress_delay, egress_delay, delay, l1,
-        terminates, overflows,
+        case,
+        (inputs, filters),
+        outputs,
+        works,
+        compute,
+        active_pes,
+        ingress_delay,
+        egress_delay,
+        delay,
+        l1,
+        terminates,
+        overflows,
     )
 
 
@@ -178,6 +188,7 @@ def sub_level_cost(model: LevelModel, states: States, factors: Factors) -> Level
         enters = works & ~started & ~model.level.innermost
         if model.below is None:
             enters = jnp.zeros_like(enters)
+        stops = ((leads | works) & now.terminates) | (live & (now.case.times < 1))
         l1 = []
         for i, (so_far, mine) in enumerate(
             zip((cost.l1_input, cost.l1_filter, cost.l1_output), own, strict=True)
@@ -191,7 +202,7 @@ def sub_level_cost(model: LevelModel, states: States, factors: Factors) -> Level
                 l1_input=l1[0],
                 l1_filter=l1[1],
                 l1_output=l1[2],
-                terminates=cost.terminates | ((leads | works) & now.terminates) | (live & (now.case.times < 1)),
+                terminates=cost.terminates | stops,
                 overflows=cost.overflows | (live & now.overflows),
             ),
             started | works,

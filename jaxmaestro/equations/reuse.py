@@ -47,9 +47,7 @@ def array_spread(tiles: Tiles, case: Case) -> Spread:
     spatial = tiles.spatial
     rank = jnp.where(spatial, tiles.rank, -3)
     decides = (spatial & (rank == rank.max(0)))[:, None]
-    return Spread(
-        jnp.bool_(True), (spatial[:, None] & case.at_edge).any(0), (decides & case.ragged).any(0)
-    )
+    return Spread(jnp.bool_(True), (spatial[:, None] & case.at_edge).any(0), (decides & case.ragged).any(0))
 
 
 def outer_spread(tiles: Tiles, case: Case) -> Spread:
@@ -109,8 +107,7 @@ def ingress_traffic(
     first = jnp.where(jnp.where(everything, case.at_edge & single, lone_ragged), me, m)
     volumes = (first, jnp.where(shares, u, m), jnp.where(shares, ue, rest))
     products = [
-        jnp.prod(jnp.where(depends, jnp.where(spatial, v, temporal), 1), axis=0, dtype=count)
-        for v in volumes
+        jnp.prod(jnp.where(depends, jnp.where(spatial, v, temporal), 1), axis=0, dtype=count) for v in volumes
     ]
     total = over_subclusters(tiles, spread, *products)
     terminates = (slides & ~spatial & ~case.init & (u == 0)).any(0)
@@ -135,12 +132,9 @@ def outputs_of(tiles: Tiles, factors: Factors, case: Case, coupled: Array, count
     plain = factors.work.product(case, count)
     ragged = factors.work_ragged.product(case, count)
     last = factors.work_last.product(case, count)
-    first = jnp.where(
-        lone, factors.egress_ragged.product(case, count), factors.egress.product(case, count)
-    )
-    egress = over_subclusters(
-        tiles, spread, first, factors.egress_next.product(case, count), factors.egress_last.product(case, count)
-    )
+    first = jnp.where(lone, factors.egress_ragged.product(case, count), factors.egress.product(case, count))
+    following = factors.egress_next.product(case, count)
+    egress = over_subclusters(tiles, spread, first, following, factors.egress_last.product(case, count))
     at_edge = over_subclusters(tiles, work, jnp.where(lone_work, ragged, plain), plain, last)
     macs = jnp.where(work.edge, at_edge, tiles.clusters.astype(count) * plain)
     return Outputs(egress, jnp.where(lone, ragged, plain), macs)

@@ -68,19 +68,16 @@ class TopCost:
 
 
 @jax.jit
-def top_cost(
-    model: LevelModel, states: States, factors: Factors, offchip_bandwidth: Array
-) -> TopCost:
+def top_cost(model: LevelModel, states: States, factors: Factors, offchip_bandwidth: Array) -> TopCost:
     """Figures of the top level, whose only tile is the layer."""
     arithmetic = model.arithmetic
     shape = states.cases.shape
     zero = jnp.zeros(shape, arithmetic.count)
     false = jnp.zeros(shape, bool)
-    largest = jnp.iinfo(arithmetic.count).max if arithmetic.exact else jnp.inf
-    delays = Delays(jnp.full(shape, largest, arithmetic.count), zero, zero)
+    delays = Delays(jnp.full(shape, arithmetic.largest, arithmetic.count), zero, zero)
     own = mapped_volumes(model)
     real = jnp.zeros(shape, arithmetic.real)
-    zeros = {f.name: zero for f in dataclasses.fields(TopCost)}
+    zeros: dict[str, Any] = {f.name: zero for f in dataclasses.fields(TopCost)}
     start = TopCost(
         **{
             **zeros,
@@ -95,7 +92,8 @@ def top_cost(
     )
 
     def step(cost: TopCost, digits: Array, live: Array) -> tuple[TopCost]:
-        return (_add_case(model, own, cost, case_cost(model, states, factors, digits), live, offchip_bandwidth),)
+        now = case_cost(model, states, factors, digits)
+        return (_add_case(model, own, cost, now, live, offchip_bandwidth),)
 
     return walk_cases(states, step, (start,))[0]
 
@@ -111,6 +109,8 @@ def _add_case(
     inputs, filters = now.ingress
     traffic = inputs + filters
     busiest = jnp.maximum(traffic, now.outputs.egress)
+
+    stops = ((leads | works) & now.terminates) | (live & (now.case.times < 1))
 
     l2_input = cost.l2_input + jnp.where(leads, inputs, 0)
     l2_filter = cost.l2_filter + jnp.where(leads, filters, 0)
@@ -161,5 +161,5 @@ def _add_case(
         last_traffic=jnp.where(works, traffic, cost.last_traffic),
         started=cost.started | works,
         overflows=cost.overflows | (live & now.overflows),
-        terminates=cost.terminates | ((leads | works) & now.terminates) | (live & (now.case.times < 1)),
+        terminates=cost.terminates | stops,
     )

@@ -82,4 +82,3 @@ def _overflows(costs: Costs, level: Level, tiles: Tiles) -> Array:
     extent = jnp.maximum(tiles.size[:SLOTS], level.dims.T).astype(jnp.float32)
     work = tiles.clusters.astype(jnp.float32) * extent.prod(0)
     return sizes | (work > 2.0**62)
-
