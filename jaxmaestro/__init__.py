@@ -3,39 +3,44 @@
 Single networks: :func:`read_mapping`, :func:`read_hardware`, :func:`evaluate`,
 :func:`write_csv`. Batches: :func:`encode` or :func:`encode_product`, then
 :func:`cost` (pure, for jit, vmap and sharding) or :func:`evaluate_batch` (any
-length, NumPy results). Importing changes no JAX setting and touches no device.
+length, NumPy results). Importing changes no JAX setting and touches no device;
+names are loaded when they are first used, so that the command starts quickly.
 """
 
-from jaxmaestro.description import (
-    Cluster,
-    Dataflow,
-    DescriptionError,
-    Hardware,
-    Layer,
-    LayerType,
-    MappedLayer,
-    Network,
-    SpatialMap,
-    Sz,
-    TemporalMap,
-)
-from jaxmaestro.encoding import Batch, encode, encode_network, encode_product
-from jaxmaestro.equations.cost import Precision, cost
-from jaxmaestro.equations.reasons import Reason
-from jaxmaestro.evaluation import evaluate, evaluate_batch
-from jaxmaestro.formats import (
-    read_dataflow,
-    read_hardware,
-    read_mapping,
-    read_model,
-    write_hardware,
-    write_mapping,
-    write_model,
-)
-from jaxmaestro.results.costs import Costs
-from jaxmaestro.results.csv import write_csv
-from jaxmaestro.results.frame import to_dataframe, to_table
-from jaxmaestro.results.network import NetworkCosts
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jaxmaestro.description import (
+        Cluster,
+        Dataflow,
+        DescriptionError,
+        Hardware,
+        Layer,
+        LayerType,
+        MappedLayer,
+        Network,
+        SpatialMap,
+        Sz,
+        TemporalMap,
+    )
+    from jaxmaestro.encoding import Batch, encode, encode_network, encode_product
+    from jaxmaestro.equations.cost import Precision, cost
+    from jaxmaestro.equations.reasons import Reason
+    from jaxmaestro.evaluation import evaluate, evaluate_batch
+    from jaxmaestro.formats import (
+        read_dataflow,
+        read_hardware,
+        read_mapping,
+        read_model,
+        write_hardware,
+        write_mapping,
+        write_model,
+    )
+    from jaxmaestro.results.costs import Costs
+    from jaxmaestro.results.csv import write_csv
+    from jaxmaestro.results.frame import to_dataframe, to_table
+    from jaxmaestro.results.network import NetworkCosts
 
 __all__ = [
     "Batch",
@@ -71,3 +76,49 @@ __all__ = [
     "write_mapping",
     "write_model",
 ]
+
+_HOME = {
+    "Cluster": "jaxmaestro.description",
+    "Dataflow": "jaxmaestro.description",
+    "DescriptionError": "jaxmaestro.description",
+    "Hardware": "jaxmaestro.description",
+    "Layer": "jaxmaestro.description",
+    "LayerType": "jaxmaestro.description",
+    "MappedLayer": "jaxmaestro.description",
+    "Network": "jaxmaestro.description",
+    "SpatialMap": "jaxmaestro.description",
+    "Sz": "jaxmaestro.description",
+    "TemporalMap": "jaxmaestro.description",
+    "Batch": "jaxmaestro.encoding",
+    "encode": "jaxmaestro.encoding",
+    "encode_network": "jaxmaestro.encoding",
+    "encode_product": "jaxmaestro.encoding",
+    "Precision": "jaxmaestro.equations.cost",
+    "cost": "jaxmaestro.equations.cost",
+    "Reason": "jaxmaestro.equations.reasons",
+    "evaluate": "jaxmaestro.evaluation",
+    "evaluate_batch": "jaxmaestro.evaluation",
+    "read_dataflow": "jaxmaestro.formats",
+    "read_hardware": "jaxmaestro.formats",
+    "read_mapping": "jaxmaestro.formats",
+    "read_model": "jaxmaestro.formats",
+    "write_hardware": "jaxmaestro.formats",
+    "write_mapping": "jaxmaestro.formats",
+    "write_model": "jaxmaestro.formats",
+    "Costs": "jaxmaestro.results.costs",
+    "write_csv": "jaxmaestro.results.csv",
+    "to_dataframe": "jaxmaestro.results.frame",
+    "to_table": "jaxmaestro.results.frame",
+    "NetworkCosts": "jaxmaestro.results.network",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOME[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

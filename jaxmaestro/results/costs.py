@@ -64,7 +64,7 @@ class Costs:
     power_noc: Array  # [...]
     # Hardware that the figures were computed for (the CSV prints it)
     num_pes: Array  # [...]
-    noc_bandwidth: Array  # [...] of the top level
+    noc_bandwidth: Array  # [...] of the innermost level, which the reference prices and prints
     simd_lanes: Array  # [...]
     levels_reached: Array  # [...] bool: some case went into a sub-cluster (see maestro_energy)
     # Validity
@@ -79,8 +79,10 @@ class Costs:
 
     @property
     def arithmetic_intensity(self) -> Array:
-        """MACs over elements brought in, of the last iteration case (as the reference)."""
-        return self.intensity_macs / self.intensity_traffic
+        """MACs over elements brought in, of the last iteration case (as the reference); 0 without any."""
+        none = (self.intensity_traffic == 0) & (self.intensity_macs == 0)
+        ratio: Array = self.intensity_macs / (self.intensity_traffic + none)
+        return ratio
 
     @property
     def l1_size(self) -> Array:

@@ -72,7 +72,7 @@ def _columns(costs: Costs | NetworkCosts) -> dict[str, Any]:
     columns["l1_size"] = sum(columns[f"{tensor}_l1_sizes"] for tensor in TENSORS)
     columns["l2_size"] = sum(columns[f"{tensor}_l2_sizes"] for tensor in TENSORS)
     with np.errstate(divide="ignore", invalid="ignore"):
-        columns["arithmetic_intensity"] = columns["intensity_macs"] / columns["intensity_traffic"]
+        columns["arithmetic_intensity"] = np.asarray(costs.arithmetic_intensity).reshape(-1)
     return columns
 
 
