@@ -6,6 +6,7 @@ cases.py, reuse.py, subtiles.py, level.py -> top.py -> pricing.py, validity.py.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any, Literal
 
@@ -18,8 +19,7 @@ from jaxmaestro.equations import pricing
 from jaxmaestro.equations.arithmetic import EXACT, FLOAT32, Arithmetic, truncated_div
 from jaxmaestro.equations.cases import analyse_states
 from jaxmaestro.equations.clusters import Level, analyse_clusters
-from jaxmaestro.equations.factors import output_factors
-from jaxmaestro.equations.level import LevelCost, LevelModel, sub_level_cost
+from jaxmaestro.equations.level import BLOCK, LevelCost, LevelModel, sub_level_cost
 from jaxmaestro.equations.reasons import Reason
 from jaxmaestro.equations.subtiles import Subtiles, number_subtiles
 from jaxmaestro.equations.tiles import Tiles, analyse_tiles
@@ -31,12 +31,15 @@ Array = Any
 Precision = Literal["exact", "float32"]
 
 
-def cost(batch: Batch, precision: Precision = "exact") -> Costs:
+def cost(batch: Batch, precision: Precision = "exact", block: int = BLOCK) -> Costs:
     """Costs of every tuple of a batch, arrays ``[b]`` (``[b, 3]`` by tensor).
 
     Pure: works under jit, vmap and sharded inputs. ``precision="exact"`` counts
     in int64 (64-bit types are enabled for this call alone); ``"float32"`` counts
     in float32, an approximation (docs/precision.md gives its measured error).
+    ``block`` is how many tuples (or sub-tiles of them) are walked through their
+    iteration cases side by side: few on a CPU, so that they fit its caches; give
+    the length of the batch on a GPU.
     Illegal tuples get zeros and their ``reasons``; nothing is raised.
 
     Raises ValueError for an unknown precision.
@@ -44,13 +47,13 @@ def cost(batch: Batch, precision: Precision = "exact") -> Costs:
     match precision:
         case "exact":
             with jax.enable_x64(True):
-                return compute_costs(batch, EXACT)
+                return compute_costs(batch, EXACT, block)
         case "float32":
-            return compute_costs(batch, FLOAT32)
+            return compute_costs(batch, FLOAT32, block)
     raise ValueError(f"precision is 'exact' or 'float32', not {precision!r}")
 
 
-def compute_costs(batch: Batch, arithmetic: Arithmetic) -> Costs:
+def compute_costs(batch: Batch, arithmetic: Arithmetic, block: int = BLOCK) -> Costs:
     """The equations in order; see :func:`cost`.
 
     Each step is compiled by itself, which takes a fraction of the time that XLA
@@ -68,20 +71,34 @@ def compute_costs(batch: Batch, arithmetic: Arithmetic) -> Costs:
     subtiles: list[Subtiles] = []
     for index in range(batch.levels - 1):
         subtiles.append(number_subtiles(tiles[index], states[index], batch.variants[index]))
-        states.append(analyse_states(tiles[index + 1], subtiles[index].dims))
+        below_states = analyse_states(tiles[index + 1], subtiles[index].dims)
+        unused = jnp.arange(batch.variants[index])[:, None] >= subtiles[index].needed
+        states.append(dataclasses.replace(below_states, cases=jnp.where(unused, 0, below_states.cases)))
         crowded = levels[index + 1].exists & (subtiles[index].needed > batch.variants[index])
         flags |= jnp.where(crowded, jnp.uint32(int(Reason.CAPACITY)), jnp.uint32(0))
-    factors = [output_factors(t, s, coupled) for t, s in zip(tiles, states, strict=True)]
+    rows = jnp.arange(batch.layer.shape[0], dtype=jnp.int32)
+    offchip = jnp.maximum(batch.hardware.offchip_bandwidth[batch.accelerator], 1)
 
     def model(index: int, below: LevelCost | None) -> LevelModel:
-        handed_down = subtiles[index] if below is not None else None
-        return LevelModel(levels[index], tiles[index], coupled, lanes, handed_down, below, arithmetic)
+        level = levels[index]
+        return LevelModel(
+            tiles=tiles[index],
+            innermost=level.innermost,
+            noc_bandwidth=level.noc_bandwidth,
+            noc_latency=level.noc_latency,
+            coupled=coupled,
+            simd_lanes=lanes,
+            offchip_bandwidth=offchip.astype(arithmetic.count),
+            subtiles=subtiles[index] if below is not None else None,
+            below=below,
+            rows=rows,
+            arithmetic=arithmetic,
+        )
 
     below = None
     for index in range(batch.levels - 1, 0, -1):
-        below = sub_level_cost(model(index, below), states[index], factors[index])
-    offchip = jnp.maximum(batch.hardware.offchip_bandwidth[batch.accelerator], 1).astype(arithmetic.count)
-    top = top_cost(model(0, below), states[0], factors[0], offchip)
+        below = sub_level_cost(model(index, below), states[index], block)
+    top = top_cost(model(0, below), states[0], block)
     return _assemble(batch, levels[0], tiles[0], top, flags, arithmetic)
 
 

@@ -8,6 +8,7 @@ in the very first iteration do the first two come one after the other.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -17,8 +18,7 @@ from jax import lax
 from jaxmaestro.encoding.slots import FILTER, INPUT, OUTPUT, SLOTS
 from jaxmaestro.equations.arithmetic import Arithmetic
 from jaxmaestro.equations.cases import Case, States, advance, case_of
-from jaxmaestro.equations.clusters import Level
-from jaxmaestro.equations.factors import Factors
+from jaxmaestro.equations.factors import Factors, output_factors
 from jaxmaestro.equations.reuse import (
     Outputs,
     changing_loop,
@@ -31,6 +31,9 @@ from jaxmaestro.equations.subtiles import Subtiles, look_up, subtile_number
 from jaxmaestro.equations.tiles import Tiles
 
 Array = Any
+
+BLOCK = 64
+"""Columns (sub-tiles of tuples) that are walked through their cases side by side on a CPU."""
 
 
 @jax.tree_util.register_dataclass
@@ -52,13 +55,24 @@ class LevelCost:
 class LevelModel:
     """Everything about a level that its iteration cases share."""
 
-    level: Level
     tiles: Tiles
+    innermost: Array  # bool [b]
+    noc_bandwidth: Array  # [b]
+    noc_latency: Array  # [b]
     coupled: Array  # bool [3, 8, b], by tensor and slot
     simd_lanes: Array  # [b]
+    offchip_bandwidth: Array  # [b]
     subtiles: Subtiles | None  # None: no tuple of the batch has a level below
     below: LevelCost | None
+    rows: Array  # int32 [b], where each column's tuple stands in `below`
     arithmetic: Arithmetic = dataclasses.field(metadata={"static": True})
+
+    def take(self, index: Array) -> LevelModel:
+        """The model of some of its columns; ``below`` stays whole."""
+        rest = dataclasses.replace(self, below=None)
+        return dataclasses.replace(
+            jax.tree.map(lambda a: jnp.take(a, index, axis=-1), rest), below=self.below
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,13 +111,13 @@ def case_cost(model: LevelModel, states: States, factors: Factors, digits: Array
         compute, active_pes, l1 = base, active.astype(model.arithmetic.real), own_l1
     else:
         compute, active_pes, l1, stops, wraps = _sub_clusters(model, case, outer.edge, outer.ragged, active)
-        innermost = model.level.innermost
+        innermost = model.innermost
         compute = jnp.where(innermost, base, compute)
         active_pes = jnp.where(innermost, active.astype(model.arithmetic.real), active_pes)
         terminates = terminates | (works & ~innermost & stops)
         overflows = overflows | (works & ~innermost & wraps)
-    bandwidth = model.level.noc_bandwidth.astype(count)
-    latency = model.level.noc_latency.astype(count)
+    bandwidth = model.noc_bandwidth.astype(count)
+    latency = model.noc_latency.astype(count)
     # NoC pipe (MICRO'19, section 4.3): the head takes the latency, then one send a cycle.
     ingress_delay = latency + model.arithmetic.ceil_div(inputs + filters, bandwidth) - 1
     egress_delay = latency + model.arithmetic.ceil_div(outputs.egress, bandwidth) - 1
@@ -142,7 +156,7 @@ def _sub_clusters(
     runs_plain = ~uneven | (rest > 0)
 
     def of(table: Array) -> tuple[Array, Array]:
-        return look_up(table, plain), look_up(table, last)
+        return look_up(table, plain, model.rows), look_up(table, last, model.rows)
 
     time_plain, time_last = of(below.runtime)
     compute = jnp.maximum(jnp.where(runs_plain, time_plain, 0), jnp.where(uneven, time_last, 0))
@@ -169,10 +183,16 @@ def mapped_volumes(model: LevelModel) -> tuple[Array, Array, Array]:
     return volumes[INPUT], volumes[FILTER], volumes[OUTPUT]
 
 
-@jax.jit
-def sub_level_cost(model: LevelModel, states: States, factors: Factors) -> LevelCost:
+@functools.partial(jax.jit, static_argnames="block")
+def sub_level_cost(model: LevelModel, states: States, block: int) -> LevelCost:
     """Cost of a level below the top for every sub-tile that it may be handed."""
+    cost: LevelCost = in_blocks(_sub_level_cost, model, states, block)
+    return cost
+
+
+def _sub_level_cost(model: LevelModel, states: States) -> LevelCost:
     arithmetic = model.arithmetic
+    factors = output_factors(model.tiles, states, model.coupled)
     shape = states.cases.shape
     zero = jnp.zeros(shape, arithmetic.count)
     real = jnp.zeros(shape, arithmetic.real)
@@ -185,7 +205,7 @@ def sub_level_cost(model: LevelModel, states: States, factors: Factors) -> Level
         works = live & now.works
         times = jnp.where(works, now.case.times, 0)
         leads = live & ~started  # buffers are sized again until a case has work
-        enters = works & ~started & ~model.level.innermost
+        enters = works & ~started & ~model.innermost
         if model.below is None:
             enters = jnp.zeros_like(enters)
         stops = ((leads | works) & now.terminates) | (live & (now.case.times < 1))
@@ -228,3 +248,39 @@ def walk_cases(states: States, step: Any, start: tuple[Any, ...]) -> tuple[Any, 
         return (loop[0] < states.cases).any()
 
     return lax.while_loop(unfinished, body, (jnp.int32(0), digits, countdowns, start))[3]
+
+
+def in_blocks(cost_of: Any, model: LevelModel, states: States, block: int) -> Any:
+    """``cost_of(model, states)`` over all columns (sub-tile, tuple) in blocks of like length.
+
+    A block takes as long as its column with the most cases, so columns are sorted
+    by their number of cases first; columns without any are skipped.
+    """
+    shape = states.cases.shape
+    tuples = shape[1]
+    columns = states.cases.size
+    if columns <= block:
+        return cost_of(model, states)
+    order = jnp.argsort(-states.cases.reshape(-1))
+    padding = -columns % block
+    padded = jnp.concatenate([order, jnp.broadcast_to(order[-1:], (padding,))]).reshape(-1, block)
+    flat = jax.tree.map(lambda a: a.reshape(*a.shape[:-2], columns), states)
+
+    def one(index: Array) -> Any:
+        here = jax.tree.map(lambda a: jnp.take(a, index, axis=-1)[..., None, :], flat)
+        return cost_of(model.take(jnp.remainder(index, tuples)), here)
+
+    nothing = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(one, padded[0]))
+
+    def one_or_none(index: Array) -> Any:
+        return lax.cond(flat.cases[index[0]] > 0, one, lambda _: nothing, index)
+
+    results = lax.map(one_or_none, padded)
+    place = jnp.zeros(columns, jnp.int32).at[order].set(jnp.arange(columns, dtype=jnp.int32))
+
+    def restore(a: Array) -> Array:
+        a = jnp.moveaxis(a, 0, -2)  # [..., 1, blocks, block]
+        a = a.reshape(*a.shape[:-3], -1)
+        return jnp.take(a, place, axis=-1).reshape(*a.shape[:-1], *shape)
+
+    return jax.tree.map(restore, results)

@@ -63,8 +63,6 @@ def subtile_number(subtiles: Subtiles, ragged: Array) -> Array:
     return jnp.minimum(number, subtiles.variants - 1)
 
 
-def look_up(table: Array, number: Array) -> Array:
-    """Entries ``table[number]`` along the first axis, for every column."""
-    if table.shape[0] == 1:
-        return jnp.broadcast_to(table, number.shape)
-    return jnp.take_along_axis(table, number, axis=0)
+def look_up(table: Array, number: Array, rows: Array) -> Array:
+    """Entries ``table[number, rows]``: of each column's tuple, ``rows`` int32 ``[b]``."""
+    return table.reshape(-1)[number * table.shape[1] + rows]

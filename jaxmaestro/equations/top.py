@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -10,8 +11,8 @@ import jax.numpy as jnp
 
 from jaxmaestro.encoding.slots import FILTER, INPUT, OUTPUT
 from jaxmaestro.equations.cases import States
-from jaxmaestro.equations.factors import Factors
-from jaxmaestro.equations.level import CaseCost, LevelModel, case_cost, mapped_volumes, walk_cases
+from jaxmaestro.equations.factors import output_factors
+from jaxmaestro.equations.level import CaseCost, LevelModel, case_cost, in_blocks, mapped_volumes, walk_cases
 
 Array = Any
 
@@ -67,10 +68,16 @@ class TopCost:
     terminates: Array  # bool
 
 
-@jax.jit
-def top_cost(model: LevelModel, states: States, factors: Factors, offchip_bandwidth: Array) -> TopCost:
+@functools.partial(jax.jit, static_argnames="block")
+def top_cost(model: LevelModel, states: States, block: int) -> TopCost:
     """Figures of the top level, whose only tile is the layer."""
+    cost: TopCost = in_blocks(_top_cost, model, states, block)
+    return cost
+
+
+def _top_cost(model: LevelModel, states: States) -> TopCost:
     arithmetic = model.arithmetic
+    factors = output_factors(model.tiles, states, model.coupled)
     shape = states.cases.shape
     zero = jnp.zeros(shape, arithmetic.count)
     false = jnp.zeros(shape, bool)
@@ -93,7 +100,7 @@ def top_cost(model: LevelModel, states: States, factors: Factors, offchip_bandwi
 
     def step(cost: TopCost, digits: Array, live: Array) -> tuple[TopCost]:
         now = case_cost(model, states, factors, digits)
-        return (_add_case(model, own, cost, now, live, offchip_bandwidth),)
+        return (_add_case(model, own, cost, now, live, model.offchip_bandwidth),)
 
     return walk_cases(states, step, (start,))[0]
 
@@ -116,7 +123,7 @@ def _add_case(
     l2_filter = cost.l2_filter + jnp.where(leads, filters, 0)
     l2_output = jnp.where(leads, now.outputs.egress, cost.l2_output)
     l1 = []
-    enters = works & ~cost.started & ~model.level.innermost
+    enters = works & ~cost.started & ~model.innermost
     if model.below is None:
         enters = jnp.zeros_like(enters)
     for i, so_far in enumerate((cost.l1_input, cost.l1_filter, cost.l1_output)):
