@@ -8,7 +8,6 @@ from the level above, or kept whole; strides adjust the tiles of Y and X.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from typing import Any
 
 import jax
@@ -38,13 +37,13 @@ class Extra:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Level:
-    """One cluster level, completed. Arrays are ``[b]`` or, by slot, ``[b, 8]``."""
+    """One cluster level, completed. Arrays are ``[b]`` or, by slot, ``[8, b]``."""
 
-    spatial: Array  # [b, 8] bool: the (last) directive over the slot is a spatial map
-    size: Array  # [b, 8] tile size
-    offset: Array  # [b, 8]
-    rank: Array  # [b, 8] loop order, 0 outermost
-    dims: Array  # [b, 8] size of the cluster's own tile: what this level tiles
+    spatial: Array  # [8, b] bool: the (last) directive over the slot is a spatial map
+    size: Array  # [8, b] tile size
+    offset: Array  # [8, b]
+    rank: Array  # [8, b] loop order, 0 outermost
+    dims: Array  # [8, b] size of the cluster's own tile: what this level tiles
     clusters: Array  # [b] sub-clusters in the level
     innermost: Array  # [b] bool
     exists: Array  # [b] bool: the mapping has this level
@@ -53,9 +52,25 @@ class Level:
     noc_latency: Array  # [b]
 
 
-@functools.partial(jax.jit, static_argnames="dtype")
-def analyse_clusters(batch: Batch, dtype: Any) -> tuple[list[Level], Array]:
-    """Every level, top first, and the reasons (uint32 ``[b]``) found on the way."""
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Shared:
+    """What all levels of a tuple share; arrays ``[..., b]``."""
+
+    coupled: Array  # bool [3, 8, b], by tensor and slot
+    sliding: Array  # bool: R and S slide over Y and X
+    simd_lanes: Array
+    offchip_bandwidth: Array
+    row: Array  # int32: the tuple's place in the batch
+
+
+@jax.jit
+def analyse_clusters(batch: Batch) -> tuple[list[Level], Shared, Array]:
+    """Every level, top first, what they share, and the reasons (uint32 ``[b]``) found on the way.
+
+    Sizes are int32, as in the reference; only counts need more.
+    """
+    dtype = jnp.int32
     lay, hw = batch.layers, batch.hardware
     sizes = lay.sizes[batch.layer].astype(dtype)
     present = lay.present[batch.layer]
@@ -99,12 +114,12 @@ def analyse_clusters(batch: Batch, dtype: Any) -> tuple[list[Level], Array]:
         depth = jnp.clip(maps.levels - 1 - index, 0, bandwidths.shape[1] - 1)
         levels.append(
             Level(
-                spatial=level.kind == 2,
-                size=level.size,
-                offset=level.offset,
-                rank=level.rank,
+                spatial=(level.kind == 2).T,
+                size=level.size.T,
+                offset=level.offset.T,
+                rank=level.rank.T,
                 # A dimension that no tensor has and no directive names is not there.
-                dims=jnp.where(level.kind > 0, dims, 1),
+                dims=jnp.where(level.kind > 0, dims, 1).T,
                 clusters=clusters,
                 innermost=maps.levels == index + 1,
                 exists=exists,
@@ -115,7 +130,14 @@ def analyse_clusters(batch: Batch, dtype: Any) -> tuple[list[Level], Array]:
         )
         dims = jnp.where(swept & present, jnp.minimum(_first_size(level), dims), 1)
         above, clusters = level, cluster[:, index]
-    return levels, flags
+    shared = Shared(
+        coupled=jnp.moveaxis(coupled, 0, -1),
+        sliding=sliding,
+        simd_lanes=jnp.maximum(hw.simd_lanes[batch.accelerator], 1),
+        offchip_bandwidth=jnp.maximum(hw.offchip_bandwidth[batch.accelerator], 1),
+        row=jnp.arange(batch.layer.shape[0], dtype=jnp.int32),
+    )
+    return levels, shared, flags
 
 
 def _flag(condition: Array, reason: Reason) -> Array:
@@ -219,12 +241,12 @@ def _complete(own: _Maps, above: _Maps | None, dims: Array, swept: Array, extras
     absent = kind == 0
     order = jnp.where(absent, 2000 + jnp.arange(SLOTS), order)
     size, offset = jnp.where(absent, 1, size), jnp.where(absent, 1, offset)
-    rank = (order[:, None, :] < order[:, :, None]).sum(2)
+    rank = (order[:, None, :] < order[:, :, None]).sum(2, dtype=jnp.int32)
     extra = own.extra if extras else None
     if extra is not None:
         there = extra.slot >= 0
         rank += (there[:, None] & (extra.rank[:, None] < order)).astype(rank.dtype)
-        extra = dataclasses.replace(extra, rank=(order < extra.rank[:, None]).sum(1))
+        extra = dataclasses.replace(extra, rank=(order < extra.rank[:, None]).sum(1, dtype=jnp.int32))
     return _Maps(kind, size, offset, rank, extra)
 
 

@@ -18,6 +18,7 @@ from jax import lax
 from jaxmaestro.encoding.slots import FILTER, INPUT, OUTPUT, SLOTS
 from jaxmaestro.equations.arithmetic import Arithmetic
 from jaxmaestro.equations.cases import Case, States, advance, case_of
+from jaxmaestro.equations.clusters import Shared
 from jaxmaestro.equations.factors import Factors, output_factors
 from jaxmaestro.equations.reuse import (
     Outputs,
@@ -59,12 +60,9 @@ class LevelModel:
     innermost: Array  # bool [b]
     noc_bandwidth: Array  # [b]
     noc_latency: Array  # [b]
-    coupled: Array  # bool [3, 8, b], by tensor and slot
-    simd_lanes: Array  # [b]
-    offchip_bandwidth: Array  # [b]
+    shared: Shared
     subtiles: Subtiles | None  # None: no tuple of the batch has a level below
     below: LevelCost | None
-    rows: Array  # int32 [b], where each column's tuple stands in `below`
     arithmetic: Arithmetic = dataclasses.field(metadata={"static": True})
 
     def take(self, index: Array) -> LevelModel:
@@ -98,13 +96,13 @@ def case_cost(model: LevelModel, states: States, factors: Factors, digits: Array
     tiles, count = model.tiles, model.arithmetic.count
     case = case_of(tiles, states, digits, count)
     changing = changing_loop(tiles, case)
-    outputs = outputs_of(tiles, factors, case, model.coupled, count)
-    inputs, stop_i = ingress_traffic(tiles, case, changing, model.coupled[INPUT], count)
-    filters, stop_f = ingress_traffic(tiles, case, changing, model.coupled[FILTER], count)
+    outputs = outputs_of(tiles, factors, case, model.shared.coupled, count)
+    inputs, stop_i = ingress_traffic(tiles, case, changing, model.shared.coupled[INPUT], count)
+    filters, stop_f = ingress_traffic(tiles, case, changing, model.shared.coupled[FILTER], count)
     works = outputs.partial_sums > 0
     outer = outer_spread(tiles, case)
     active = jnp.where(outer.edge, tiles.edge_clusters, tiles.clusters).astype(count)
-    base = model.arithmetic.ceil_div(outputs.partial_sums, model.simd_lanes)
+    base = model.arithmetic.ceil_div(outputs.partial_sums, model.shared.simd_lanes)
     own_l1 = mapped_volumes(model)
     terminates, overflows = stop_i | stop_f, case.overflows
     if model.below is None or model.subtiles is None:
@@ -156,7 +154,7 @@ def _sub_clusters(
     runs_plain = ~uneven | (rest > 0)
 
     def of(table: Array) -> tuple[Array, Array]:
-        return look_up(table, plain, model.rows), look_up(table, last, model.rows)
+        return look_up(table, plain, model.shared.row), look_up(table, last, model.shared.row)
 
     time_plain, time_last = of(below.runtime)
     compute = jnp.maximum(jnp.where(runs_plain, time_plain, 0), jnp.where(uneven, time_last, 0))
@@ -179,7 +177,7 @@ def _sub_clusters(
 def mapped_volumes(model: LevelModel) -> tuple[Array, Array, Array]:
     """Elements of each tensor that a sub-cluster holds, ``[b]``."""
     mapped = model.tiles.mapped[:SLOTS]
-    volumes = jnp.where(model.coupled, mapped[None], 1).prod(axis=1, dtype=model.arithmetic.count)
+    volumes = jnp.where(model.shared.coupled, mapped[None], 1).prod(axis=1, dtype=model.arithmetic.count)
     return volumes[INPUT], volumes[FILTER], volumes[OUTPUT]
 
 
@@ -192,7 +190,7 @@ def sub_level_cost(model: LevelModel, states: States, block: int) -> LevelCost:
 
 def _sub_level_cost(model: LevelModel, states: States) -> LevelCost:
     arithmetic = model.arithmetic
-    factors = output_factors(model.tiles, states, model.coupled)
+    factors = output_factors(model.tiles, states, model.shared.coupled)
     shape = states.cases.shape
     zero = jnp.zeros(shape, arithmetic.count)
     real = jnp.zeros(shape, arithmetic.real)

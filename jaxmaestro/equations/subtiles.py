@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxmaestro.encoding.slots import SLOTS
-from jaxmaestro.equations.cases import States
+from jaxmaestro.equations.cases import States, analyse_states
+from jaxmaestro.equations.reasons import Reason
 from jaxmaestro.equations.tiles import Tiles
 
 Array = Any
@@ -27,14 +28,19 @@ class Subtiles:
     """Numbering of a level's sub-tiles."""
 
     weight: Array  # int32 [8, b]: place value in the number; 0: only one kind of tile occurs
-    needed: Array  # int32 [b]: how many sub-tiles there are
-    dims: Array  # [8, variants, b]: the sub-tiles themselves
     variants: int = dataclasses.field(metadata={"static": True})  # how many are analysed
 
 
 @functools.partial(jax.jit, static_argnames="variants")
-def number_subtiles(tiles: Tiles, states: States, variants: int) -> Subtiles:
-    """Sub-tiles of a level over all the tiles that the level itself may be handed."""
+def hand_down(
+    tiles: Tiles, states: States, below: Tiles, exists: Array, variants: int
+) -> tuple[Subtiles, States, Array]:
+    """Sub-tiles of a level over all the tiles that the level itself may be handed.
+
+    Returns their numbering, the states of the level ``below`` for each of them
+    (``[r, variants, b]``; numbers that do not occur have no cases), and the reason
+    CAPACITY (uint32 ``[b]``) where there are more than ``variants``.
+    """
     single = tiles.edge_clusters == 1
     raggable = (tiles.spatial[:, None] & (states.init_ragged | states.edge_ragged)).any((0, 1))
     at_edge = (states.has_edge | states.init_edge)[:SLOTS].any(1)
@@ -54,7 +60,10 @@ def number_subtiles(tiles: Tiles, states: States, variants: int) -> Subtiles:
     number = jnp.arange(variants, dtype=jnp.int32)[None, :, None]
     takes = jnp.where(both[:, None], (number & weights[:, None]) != 0, (ragged & ~whole)[:, None])
     dims = jnp.where(takes, mapped_edge[:, None], mapped[:, None])
-    return Subtiles(weights, needed, dims, variants)
+    below_states = analyse_states(below, dims)
+    cases = jnp.where(number[0] < needed, below_states.cases, 0)
+    crowded = jnp.where(exists & (needed > variants), jnp.uint32(int(Reason.CAPACITY)), jnp.uint32(0))
+    return Subtiles(weights, variants), dataclasses.replace(below_states, cases=cases), crowded
 
 
 def subtile_number(subtiles: Subtiles, ragged: Array) -> Array:

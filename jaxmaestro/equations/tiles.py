@@ -63,8 +63,8 @@ class Tiles:
 @jax.jit
 def analyse_tiles(level: Level, sliding: Array) -> Tiles:
     """Tile sizes of a level. ``sliding`` (bool ``[b]``): Y and X are slid over by R and S."""
-    size, offset, dims = level.size.T, level.offset.T, level.dims.T
-    spatial, rank = level.spatial.T, level.rank.T
+    size, offset, dims = level.size, level.offset, level.dims
+    spatial, rank = level.spatial, level.rank
     steady = jnp.maximum(truncated_div(dims - size, offset), 0)
     has_edge = (steady * offset + size < dims) | (size > dims)
     rest = dims - (steady + 1) * offset
@@ -133,18 +133,18 @@ def _add_ninth(tiles: Tiles, level: Level) -> Tiles:
 def _edge_clusters(level: Level) -> Array:
     """Active sub-clusters at the spatial edge of the outermost spatial map."""
     rank = jnp.where(level.spatial, level.rank, SLOTS + 2)
-    upper = jnp.argmin(rank, axis=1)[:, None]
+    upper = rank == rank.min(0)
 
     def pick(array: Array) -> Array:
-        return jnp.take_along_axis(array, upper, 1)[:, 0]
+        return jnp.where(upper, array, 0).sum(0, dtype=array.dtype)
 
     size, offset, dim = pick(level.size), pick(level.offset), pick(level.dims)
     if level.extra is not None:
-        leads = (level.extra.slot >= 0) & level.extra.spatial & (level.extra.rank < pick(rank))
+        leads = (level.extra.slot >= 0) & level.extra.spatial & (level.extra.rank < rank.min(0))
         size = jnp.where(leads, level.extra.size, size)
         offset = jnp.where(leads, level.extra.offset, offset)
-        slot = jnp.maximum(level.extra.slot, 0)[:, None]
-        dim = jnp.where(leads, jnp.take_along_axis(level.dims, slot, 1)[:, 0], dim)
+        doubled = level.extra.slot == jnp.arange(SLOTS)[:, None]
+        dim = jnp.where(leads, jnp.where(doubled, level.dims, 0).sum(0, dtype=dim.dtype), dim)
     p = level.clusters
     several = dim > offset * (p - 1) + size
     steady = truncated_div(truncated_div(dim - size, offset) + 1, p) - 1

@@ -77,7 +77,7 @@ def top_cost(model: LevelModel, states: States, block: int) -> TopCost:
 
 def _top_cost(model: LevelModel, states: States) -> TopCost:
     arithmetic = model.arithmetic
-    factors = output_factors(model.tiles, states, model.coupled)
+    factors = output_factors(model.tiles, states, model.shared.coupled)
     shape = states.cases.shape
     zero = jnp.zeros(shape, arithmetic.count)
     false = jnp.zeros(shape, bool)
@@ -100,7 +100,11 @@ def _top_cost(model: LevelModel, states: States) -> TopCost:
 
     def step(cost: TopCost, digits: Array, live: Array) -> tuple[TopCost]:
         now = case_cost(model, states, factors, digits)
-        return (_add_case(model, own, cost, now, live, model.offchip_bandwidth),)
+        return (
+            _add_case(
+                model, own, cost, now, live, model.shared.offchip_bandwidth.astype(model.arithmetic.count)
+            ),
+        )
 
     return walk_cases(states, step, (start,))[0]
 

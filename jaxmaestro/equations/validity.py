@@ -79,6 +79,6 @@ def judge(
 def _overflows(costs: Costs, level: Level, tiles: Tiles) -> Array:
     """Sizes beyond the reference's 32 bits, or work that could pass 63."""
     sizes = (costs.l1_sizes.sum(-1) > INT32_MAX) | (costs.l2_sizes.sum(-1) > INT32_MAX)
-    extent = jnp.maximum(tiles.size[:SLOTS], level.dims.T).astype(jnp.float32)
+    extent = jnp.maximum(tiles.size[:SLOTS], level.dims).astype(jnp.float32)
     work = tiles.clusters.astype(jnp.float32) * extent.prod(0)
     return sizes | (work > 2.0**62)
