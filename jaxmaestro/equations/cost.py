@@ -20,6 +20,7 @@ from jaxmaestro.equations.level import BLOCK, LevelCost, LevelModel, sub_level_c
 from jaxmaestro.equations.subtiles import hand_down
 from jaxmaestro.equations.tiles import analyse_tiles
 from jaxmaestro.equations.top import top_cost
+from jaxmaestro.equations.validity import flagged, judge
 from jaxmaestro.results.costs import Costs
 
 Array = Any
@@ -83,4 +84,5 @@ def compute_costs(batch: Batch, arithmetic: Arithmetic, block: int = BLOCK) -> C
         if index > 0:
             below = sub_level_cost(model, states[index], block)
     top = top_cost(model, states[0], block)
-    return figures(batch, levels[0], tiles[0], top, flags, arithmetic)
+    costs = figures(batch, levels[0], top, flags, arithmetic)
+    return flagged(costs, judge(batch, costs, levels[0], tiles[0], top, arithmetic))

@@ -13,9 +13,7 @@ from jaxmaestro.encoding.tables import Batch
 from jaxmaestro.equations import pricing
 from jaxmaestro.equations.arithmetic import Arithmetic, truncated_div
 from jaxmaestro.equations.clusters import Level
-from jaxmaestro.equations.tiles import Tiles
 from jaxmaestro.equations.top import Delays, TopCost
-from jaxmaestro.equations.validity import judge
 from jaxmaestro.results.costs import Costs
 
 Array = Any
@@ -40,10 +38,8 @@ def _volume(sizes: Array, mask: Array, arithmetic: Arithmetic) -> Array:
 
 
 @functools.partial(jax.jit, static_argnames="arithmetic")
-def figures(
-    batch: Batch, level: Level, tiles: Tiles, top: TopCost, flags: Array, arithmetic: Arithmetic
-) -> Costs:
-    """Every figure and flag of a batch; ``top`` has arrays ``[1, b]``, ``flags`` is uint32 ``[b]``."""
+def figures(batch: Batch, level: Level, top: TopCost, flags: Array, arithmetic: Arithmetic) -> Costs:
+    """Every figure of a batch, not judged yet; ``top`` has arrays ``[1, b]``, ``flags`` is uint32 ``[b]``."""
     top = jax.tree.map(lambda a: a[0], top)
     real = arithmetic.real
     lay, hw = batch.layers, batch.hardware
@@ -80,21 +76,21 @@ def figures(
     # The reference leaves the output's L2 reads out of the energy of a layer.
     left_out = l2_reads[:, OUTPUT].astype(real) * (pricing.L2_ENERGY * pricing.MAC_ENERGY)
     iterations = top.iterations
-    costs = Costs(
+    return Costs(
         runtime=top.runtime,
         num_macs=top.macs,
         layer_macs=layer_macs(batch, arithmetic),
-        throughput=top.macs.astype(real) / top.runtime.astype(real),
+        throughput=_ratio(top.macs, top.runtime, real),
         ingress_delay=_delays(top.ingress, iterations, arithmetic),
         egress_delay=_delays(top.egress, iterations, arithmetic),
         compute_delay=_delays(top.compute, iterations, arithmetic),
-        average_active_pes=top.active_pes / jnp.maximum(iterations, 1).astype(real),
+        average_active_pes=_ratio(top.active_pes, iterations, real),
         l1_reads=l1_reads,
         l1_writes=l1_writes,
         l2_reads=l2_reads,
         l2_writes=l2_writes,
         noc_bandwidth_peak=top.peak_bandwidth,
-        noc_bandwidth_average=top.bandwidth_sum.astype(real) / iterations.astype(real),
+        noc_bandwidth_average=_ratio(top.bandwidth_sum, iterations, real),
         offchip_bandwidth=top.offchip_bandwidth,
         intensity_macs=top.last_macs,
         intensity_traffic=top.last_traffic,
@@ -122,7 +118,12 @@ def figures(
         sound=jnp.ones(flags.shape, bool),
         fits=jnp.ones(flags.shape, bool),
     )
-    return judge(batch, costs, level, tiles, top, arithmetic)
+
+
+def _ratio(numerator: Array, denominator: Array, real: Any) -> Array:
+    """A quotient; 0 where there is nothing to divide by (such tuples are flagged)."""
+    none = denominator == 0
+    return jnp.where(none, 0, numerator.astype(real) / jnp.where(none, 1, denominator).astype(real))
 
 
 def _delays(delays: Delays, iterations: Array, arithmetic: Arithmetic) -> Array:

@@ -8,8 +8,10 @@ stay as they are; these flags say what to make of them.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from jaxmaestro.encoding.slots import SLOTS
@@ -27,10 +29,11 @@ _IDENTITY = {"num_pes", "noc_bandwidth", "simd_lanes", "layer_macs", "reasons", 
 """Fields that stay as they are when a tuple is illegal."""
 
 
+@functools.partial(jax.jit, static_argnames="arithmetic")
 def judge(
     batch: Batch, costs: Costs, level: Level, tiles: Tiles, top: TopCost, arithmetic: Arithmetic
-) -> Costs:
-    """Set ``reasons``, ``sound`` and ``fits``; zero the figures of illegal tuples."""
+) -> Array:
+    """Every reason against the figures, uint32 ``[b]``; ``top`` has arrays ``[1, b]``."""
     hw, row = batch.hardware, batch.accelerator
     count = arithmetic.count
     reasons = costs.reasons
@@ -51,12 +54,20 @@ def judge(
     reasons = mark(reasons, costs.num_macs > costs.layer_macs, Reason.MORE_MACS)
     needed = costs.layer_macs.astype(arithmetic.real) / units.astype(arithmetic.real)
     reasons = mark(reasons, costs.runtime.astype(arithmetic.real) < needed, Reason.BELOW_ROOFLINE)
-    reasons = mark(reasons, ~top.started, Reason.NO_WORK)
-    reasons = mark(reasons, top.terminates, Reason.TERMINATES)
-    reasons = mark(reasons, top.overflows | _overflows(costs, level, tiles), Reason.OVERFLOW)
+    reasons = mark(reasons, ~top.started[0], Reason.NO_WORK)
+    reasons = mark(reasons, top.terminates[0], Reason.TERMINATES)
+    reasons = mark(reasons, top.overflows[0] | _overflows(costs, level, tiles), Reason.OVERFLOW)
     for value in (hw.simd_lanes[row], hw.noc_bandwidth[row].min(-1), hw.offchip_bandwidth[row]):
         reasons = mark(reasons, value < 1, Reason.NONPOSITIVE)
 
+    illegal = (reasons & jnp.uint32(int(ILLEGAL))) != 0
+    # Of an illegal tuple nothing but its illegality is known.
+    return jnp.where(illegal, reasons & jnp.uint32(int(ILLEGAL | DESCRIBED)), reasons)
+
+
+@jax.jit
+def flagged(costs: Costs, reasons: Array) -> Costs:
+    """Costs with their ``reasons``, ``sound`` and ``fits``; the figures of illegal tuples are zero."""
     illegal = (reasons & jnp.uint32(int(ILLEGAL))) != 0
 
     def blank(name: str, value: Array) -> Array:
@@ -66,8 +77,6 @@ def judge(
         return jnp.where(mask, jnp.zeros_like(value), value)
 
     blanked = {f.name: blank(f.name, getattr(costs, f.name)) for f in dataclasses.fields(costs)}
-    # Of an illegal tuple nothing but its illegality is known.
-    reasons = jnp.where(illegal, reasons & jnp.uint32(int(ILLEGAL | DESCRIBED)), reasons)
     return dataclasses.replace(
         Costs(**blanked),
         reasons=reasons,
