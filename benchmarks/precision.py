@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import jax
@@ -38,8 +38,13 @@ def main() -> None:
     found = [(jm.evaluate(*pair).costs, jm.evaluate(*pair, "float32").costs) for pair in _pairs(arguments)]
     if not found:
         raise SystemExit("no mapping file could be evaluated")
-    exact, approximate = (jax.tree.map(lambda *a: np.concatenate(a), *costs) for costs in zip(*found))
-    report(exact, approximate)
+    exact, approximate = zip(*found, strict=True)
+    report(_joined(exact), _joined(approximate))
+
+
+def _joined(costs: Sequence[jm.Costs]) -> jm.Costs:
+    joined: jm.Costs = jax.tree.map(lambda *arrays: np.concatenate(arrays), *costs)
+    return joined
 
 
 def _pairs(arguments: argparse.Namespace) -> Iterator[tuple[jm.Network, jm.Hardware]]:
@@ -83,29 +88,32 @@ def report(exact: jm.Costs, approximate: jm.Costs) -> None:
     for name, rows in flipped.items():
         print(f"rows with a flipped division in {name}: {rows.sum()} ({rows.mean():.3%})")
     for name in ("sound", "fits"):
-        differ = getattr(exact, name) != getattr(approximate, name)
-        print(f"rows with another verdict {name}: {differ.sum()} ({differ.mean():.3%})")
-    changed = exact.reasons ^ approximate.reasons
-    print("reasons that differ:", ", ".join(_counted(changed)) or "none")
+        true, near = getattr(exact, name), getattr(approximate, name)
+        lost, gained = (true & ~near).sum(), (~true & near).sum()
+        print(f"rows with another verdict {name}: {lost} lose it, {gained} gain it")
+    print("reasons that differ:", ", ".join(_counted(exact.reasons ^ approximate.reasons)) or "none")
 
 
 def relative_error(exact: jm.Costs, approximate: jm.Costs, name: str) -> np.ndarray:
-    """``|approximate - exact| / max(|exact|, 1)`` of the worst component, where both are finite, ``[rows]``."""
-    true = np.asarray(getattr(exact, name), np.float64)
-    near = np.asarray(getattr(approximate, name), np.float64)
-    # Without iterations a smallest delay is the largest number there is, which is no figure.
-    known = np.isfinite(true) & np.isfinite(near) & (np.abs(true) < 2.0**62)
-    scale = np.where(np.abs(true) > 0, np.abs(true), 1)
+    """Relative error of a figure, of its worst component where it has several, float64 ``[rows]``."""
+    true, near, known = _values(exact, approximate, name)
+    scale = np.where(true != 0, np.abs(true), 1)
     with np.errstate(invalid="ignore"):
         error = np.where(known, np.abs(near - true) / scale, 0)
     return error.reshape(len(error), -1).max(1)
 
 
 def _flipped(exact: jm.Costs, approximate: jm.Costs, name: str) -> np.ndarray:
-    true = np.asarray(getattr(exact, name)).astype(np.int64)
-    near = np.asarray(getattr(approximate, name), np.float64)
-    differs = (np.abs(true) < REPRESENTED) & (true != near)
+    true, near, known = _values(exact, approximate, name)
+    differs = known & (np.abs(true) < REPRESENTED) & (true != near)
     return differs.reshape(len(true), -1).any(1)
+
+
+def _values(exact: jm.Costs, approximate: jm.Costs, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Both values of a figure and where they are figures: not 0/0, nor the delays of no iteration."""
+    true = np.asarray(getattr(exact, name), np.float64)
+    near = np.asarray(getattr(approximate, name), np.float64)
+    return true, near, np.isfinite(true) & np.isfinite(near) & (np.abs(true) < 2.0**62)
 
 
 def _counted(masks: np.ndarray) -> list[str]:
