@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Iterator
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import jax
 import numpy as np
 
-from jaxmaestro.description import Hardware, Network
+from jaxmaestro.description import DescriptionError, Hardware, Network
 from jaxmaestro.encoding.batch import encode_network
 from jaxmaestro.encoding.tables import Batch
 from jaxmaestro.equations.cost import Precision, cost
@@ -18,13 +18,13 @@ from jaxmaestro.equations.reasons import Reason
 from jaxmaestro.results.costs import Costs
 from jaxmaestro.results.network import NetworkCosts
 
-CHUNKS = (64, 1024)
+CHUNKS = (64, 2048)
 """Batch lengths that are compiled: a batch is cut into the larger, its rest padded to one of them."""
-
-T = TypeVar("T")
 
 VARIANTS = (4, 32, 256)
 """Numbers of sub-tiles a level that are tried in turn; 256 is more than any mapping can have."""
+
+T = TypeVar("T")
 
 
 def evaluate(network: Network, hardware: Hardware, precision: Precision = "exact") -> NetworkCosts:
@@ -32,50 +32,62 @@ def evaluate(network: Network, hardware: Hardware, precision: Precision = "exact
 
     A layer that is illegal gets zeros and its ``reasons``; the others are not affected.
 
-    Raises DescriptionError for a layer that cannot be encoded (a dimension that its
-    type does not have, no dataflow to take) and ValueError for an unknown precision.
+    Raises DescriptionError for an empty network or a layer that cannot be encoded (a
+    dimension that its type does not have, no dataflow to take) and ValueError for an
+    unknown precision.
     """
     if len(network) == 0:
-        raise ValueError("the network has no layers")
+        raise DescriptionError("the network has no layers", source=network.source, fix="add a Layer block")
     costs = evaluate_batch(encode_network(network, [hardware]), precision)
     return NetworkCosts(network.name, tuple(m.layer.name for m in network), hardware, costs)
 
 
-def evaluate_batch(batch: Batch, precision: Precision = "exact") -> Costs:
+def evaluate_batch(batch: Batch, precision: Precision = "exact", threads: int | None = None) -> Costs:
     """Costs of a batch of any length as NumPy arrays, in chunks of a few fixed shapes.
 
     Unlike :func:`jaxmaestro.cost` it cannot be traced; it repeats tuples that need
     more sub-tiles than the batch provides for, so that ``CAPACITY`` never remains.
+    ``threads`` (default: one a core) chunks are evaluated at a time.
+
+    Raises ValueError for an empty batch or an unknown precision.
     """
-    parts = [_evaluate_rows(batch, rows, precision) for rows in _chunks(len(batch))]
-    return jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)
-
-
-def _chunks(length: int) -> Iterator[np.ndarray]:
-    for start in range(0, length, CHUNKS[-1]):
-        yield np.arange(start, min(start + CHUNKS[-1], length))
-
-
-def _evaluate_rows(batch: Batch, rows: np.ndarray, precision: Precision) -> Costs:
+    if len(batch) == 0:
+        raise ValueError("the batch has no tuples")
     result: Costs | None = None
-    pending = np.arange(len(rows))
+    pending = np.arange(len(batch))
     for variants in VARIANTS:
-        padded = _gather(batch, rows[pending], variants)
-        costs = jax.tree.map(np.asarray, cost(padded, precision))[: len(pending)]
-        if result is None:
-            result = costs
-        else:
-            result = jax.tree.map(functools.partial(_put, pending), result, costs)
-        pending = pending[(costs.reasons & int(Reason.CAPACITY)) != 0]
+        result = _evaluate_rows(batch, pending, variants, precision, threads, result)
+        pending = np.flatnonzero((result.reasons & int(Reason.CAPACITY)) != 0)
         if batch.levels == 1 or len(pending) == 0:
             break
     assert result is not None
     return result
 
 
-def _put(rows: np.ndarray, into: np.ndarray, values: np.ndarray) -> np.ndarray:
-    into = into.copy()
-    into[rows] = values
+def _evaluate_rows(
+    batch: Batch,
+    rows: np.ndarray,
+    variants: int,
+    precision: Precision,
+    threads: int | None,
+    into: Costs | None,
+) -> Costs:
+    """Costs of some rows, written to where they stand in ``into`` (made if there is none)."""
+    chunks = [rows[start : start + CHUNKS[-1]] for start in range(0, len(rows), CHUNKS[-1])]
+
+    def run(chunk: np.ndarray) -> Costs:
+        padded = _gather(batch, chunk, variants)
+        # The first result is waited for here, in the thread that asked for it.
+        return jax.tree.map(np.asarray, cost(padded, precision))[: len(chunk)]
+
+    workers = min(threads or os.cpu_count() or 1, len(chunks))
+    with ThreadPoolExecutor(workers) as pool:
+        for chunk, costs in zip(chunks, pool.map(run, chunks), strict=True):
+            if into is None:
+                into = jax.tree.map(lambda a: np.empty((len(rows), *a.shape[1:]), a.dtype), costs)
+            for field in dataclasses.fields(costs):
+                getattr(into, field.name)[chunk] = getattr(costs, field.name)
+    assert into is not None
     return into
 
 
