@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 import jaxmaestro as jm
-from jaxmaestro.equations.reasons import ILLEGAL
+from jaxmaestro.description.reasons import ILLEGAL
 
 FIGURES = (
     *("runtime", "num_macs", "energy", "throughput", "l1_reads", "l1_writes", "l2_reads", "l2_writes"),

@@ -14,7 +14,7 @@ import pyarrow.parquet
 from experiments.run_folder import atomic
 from experiments.workloads import Space
 from jaxmaestro.description import Hardware
-from jaxmaestro.equations.reasons import UNFIT, Reason
+from jaxmaestro.description.reasons import UNFIT, Reason
 
 HARDWARE_COLUMNS = tuple(f.name for f in dataclasses.fields(Hardware) if f.name != "name")
 

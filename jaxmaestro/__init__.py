@@ -1,4 +1,4 @@
-"""MAESTRO's cost model of DNN dataflows as batched, differentiable JAX programs.
+"""MAESTRO's cost model of DNN dataflows as batched JAX programs.
 
 Single networks: :func:`read_mapping`, :func:`read_hardware`, :func:`evaluate`,
 :func:`write_csv`. Batches: :func:`encode` or :func:`encode_product`, then
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
         Sz,
         TemporalMap,
     )
+    from jaxmaestro.description.reasons import Reason
     from jaxmaestro.encoding import Batch, encode, encode_network, encode_product
     from jaxmaestro.equations.cost import Precision, cost
-    from jaxmaestro.equations.reasons import Reason
+    from jaxmaestro.equations.costs import Costs
     from jaxmaestro.evaluation import evaluate, evaluate_batch
     from jaxmaestro.formats import (
         read_dataflow,
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
         write_mapping,
         write_model,
     )
-    from jaxmaestro.results.costs import Costs
     from jaxmaestro.results.csv import write_csv
     from jaxmaestro.results.frame import to_dataframe, to_table
     from jaxmaestro.results.network import NetworkCosts
@@ -95,7 +95,7 @@ _HOME = {
     "encode_product": "jaxmaestro.encoding",
     "Precision": "jaxmaestro.equations.cost",
     "cost": "jaxmaestro.equations.cost",
-    "Reason": "jaxmaestro.equations.reasons",
+    "Reason": "jaxmaestro.description.reasons",
     "evaluate": "jaxmaestro.evaluation",
     "evaluate_batch": "jaxmaestro.evaluation",
     "read_dataflow": "jaxmaestro.formats",
@@ -105,7 +105,7 @@ _HOME = {
     "write_hardware": "jaxmaestro.formats",
     "write_mapping": "jaxmaestro.formats",
     "write_model": "jaxmaestro.formats",
-    "Costs": "jaxmaestro.results.costs",
+    "Costs": "jaxmaestro.equations.costs",
     "write_csv": "jaxmaestro.results.csv",
     "to_dataframe": "jaxmaestro.results.frame",
     "to_table": "jaxmaestro.results.frame",

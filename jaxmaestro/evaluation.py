@@ -11,11 +11,11 @@ import jax
 import numpy as np
 
 from jaxmaestro.description import DescriptionError, Hardware, Network
+from jaxmaestro.description.reasons import Reason
 from jaxmaestro.encoding.batch import encode_network
 from jaxmaestro.encoding.tables import Batch
 from jaxmaestro.equations.cost import Precision, cost
-from jaxmaestro.equations.reasons import Reason
-from jaxmaestro.results.costs import Costs
+from jaxmaestro.equations.costs import Costs
 from jaxmaestro.results.network import NetworkCosts
 
 CHUNKS = (64, 2048)

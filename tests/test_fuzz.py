@@ -90,7 +90,7 @@ def test_one_changed_field_is_counted_by_its_column(monkeypatch: pytest.MonkeyPa
 def test_rows_that_we_flag_as_undefined_are_counted_apart(
     monkeypatch: pytest.MonkeyPatch, case: Case
 ) -> None:
-    from jaxmaestro.equations.reasons import Reason
+    from jaxmaestro.description.reasons import Reason
 
     rows = tuple((*row[:-1], " other") for row in case.rows)
     answer = dataclasses.replace(equal(case, int(Reason.UNDEFINED)), rows=rows)

@@ -144,7 +144,7 @@ def _checked(hardware: Hardware) -> Hardware:
 
 def _refuse_illegal(network: Network, results: NetworkCosts) -> None:
     """Refuse a network with a layer that the reference has no figures for."""
-    from jaxmaestro.equations.reasons import ILLEGAL, Reason
+    from jaxmaestro.description.reasons import ILLEGAL, Reason
 
     for mapped, mask in zip(network, results.costs.reasons, strict=True):
         if int(mask) & ILLEGAL:

@@ -1,4 +1,4 @@
-"""Dataflows as directives (MICRO'19, section 3): temporal and spatial maps, clusters."""
+"""Dataflows as directives (MICRO'19, data-centric directives): temporal and spatial maps, clusters."""
 
 from __future__ import annotations
 

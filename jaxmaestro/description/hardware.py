@@ -1,4 +1,4 @@
-"""The accelerator: PEs, buffers, NoC, off-chip bandwidth (MICRO'19, section 2.2)."""
+"""The accelerator: PEs, buffers, NoC, off-chip bandwidth (MICRO'19, background)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers: what is computed (MICRO'19 MAESTRO paper, section 2.1; dimension letters as there)."""
+"""Layers: what is computed (MAESTRO, MICRO 2019; dimension letters as there)."""
 
 from __future__ import annotations
 

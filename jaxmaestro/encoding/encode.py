@@ -21,9 +21,9 @@ from jaxmaestro.description import (
     Sz,
     TemporalMap,
 )
+from jaxmaestro.description.reasons import Reason
 from jaxmaestro.encoding import slots
 from jaxmaestro.encoding.tables import HardwareTable, LayerTable, MappingTable
-from jaxmaestro.equations.reasons import Reason
 
 _OUTPUTS = {"Y'": slots.Y, "X'": slots.X}
 _EXTRA_WIDTH = 7
@@ -194,9 +194,6 @@ def _encode_directive(
     table.size[at], table.size_sz[at] = size, size_sz
     table.offset[at], table.offset_sz[at] = offset, offset_sz
     table.output_centric[at] = output
-    temporal_filter = kind == 1 and names is slots.CONVOLUTION_SLOT and slot in (slots.R, slots.S)
-    if temporal_filter and directive.size != directive.offset:
-        flags |= Reason.ILLEGAL_FILTER_TILE
     return flags
 
 

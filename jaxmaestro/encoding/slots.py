@@ -33,7 +33,7 @@ def slots_of(kind: LayerType) -> dict[str, int]:
 
 
 def coupling(kind: LayerType, batch: bool) -> np.ndarray:
-    """Which slots each tensor depends on, bool ``[3, SLOTS]`` (MICRO'19, section 2.1).
+    """Which slots each tensor depends on, bool ``[3, SLOTS]`` (MICRO'19, background).
 
     ``batch`` says whether the tensors have a batch dimension N (convolutions only).
     """

@@ -1,4 +1,4 @@
-"""Iteration cases: which tiles a level goes through (MICRO'19, section 4.2).
+"""Iteration cases: which tiles a level goes through (MICRO'19, reuse analysis).
 
 Each loop is in its first tile (init), in one of the full tiles after it
 (steady), or in a ragged last one (edge). A case is one such state for every

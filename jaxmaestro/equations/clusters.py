@@ -1,6 +1,6 @@
 """Cluster analysis: from directives to complete, input-centric maps at every level.
 
-MICRO'19, section 3 (data-centric directives) and 4.1. A level sees the tile of
+MICRO'19, data-centric directives, cluster analysis. A level sees the tile of
 the level above as its layer. Dimensions that a level does not name are taken
 from the level above, or kept whole; strides adjust the tiles of Y and X.
 """
@@ -13,11 +13,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxmaestro.description.reasons import Reason
 from jaxmaestro.encoding import slots
 from jaxmaestro.encoding.slots import SLIDES_OVER, SLOTS, R, S, X, Y
 from jaxmaestro.encoding.tables import Batch, MappingTable
 from jaxmaestro.equations.arithmetic import truncated_div
-from jaxmaestro.equations.reasons import Reason
 
 Array = Any
 

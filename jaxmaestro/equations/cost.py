@@ -15,13 +15,13 @@ from jaxmaestro.encoding.tables import Batch
 from jaxmaestro.equations.arithmetic import EXACT, FLOAT32, Arithmetic
 from jaxmaestro.equations.cases import States, analyse_states
 from jaxmaestro.equations.clusters import analyse_clusters
+from jaxmaestro.equations.costs import Costs
 from jaxmaestro.equations.figures import figures
 from jaxmaestro.equations.level import BLOCK, LevelCost, LevelModel, sub_level_cost
 from jaxmaestro.equations.subtiles import hand_down
 from jaxmaestro.equations.tiles import analyse_tiles
 from jaxmaestro.equations.top import top_cost
 from jaxmaestro.equations.validity import flagged, judge
-from jaxmaestro.results.costs import Costs
 
 Array = Any
 Precision = Literal["exact", "float32"]

@@ -1,6 +1,6 @@
 """Elements along each dimension, by loop state: the factors of every volume of a level.
 
-MICRO'19, section 4.2. A volume is a product over dimensions; what a dimension
+MICRO'19, reuse analysis. A volume is a product over dimensions; what a dimension
 contributes depends on the state of its loop and on which sub-cluster is meant:
 the first, one of those following it, or the ragged last one. Nothing here
 depends on the case, so a level computes its factors once.

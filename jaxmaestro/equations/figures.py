@@ -1,4 +1,4 @@
-"""Figures of each tuple, from the sums over the top level's iterations (MICRO'19, section 4.3)."""
+"""Figures of each tuple, from the sums over the top level's iterations (MICRO'19, performance analysis)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from jaxmaestro.encoding.tables import Batch
 from jaxmaestro.equations import pricing
 from jaxmaestro.equations.arithmetic import Arithmetic, truncated_div
 from jaxmaestro.equations.clusters import Level
+from jaxmaestro.equations.costs import Costs
 from jaxmaestro.equations.top import Delays, TopCost
-from jaxmaestro.results.costs import Costs
 
 Array = Any
 

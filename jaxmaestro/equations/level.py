@@ -1,4 +1,4 @@
-"""Performance of one cluster level (MICRO'19, section 4.3, figure 10).
+"""Performance of one cluster level (MICRO'19, performance analysis).
 
 A level's time is the sum over its iteration cases of the slowest of: bringing
 inputs in, computing (what the sub-clusters take), and taking outputs out; only
@@ -116,7 +116,7 @@ def case_cost(model: LevelModel, states: States, factors: Factors, digits: Array
         overflows = overflows | (works & ~innermost & wraps)
     bandwidth = model.noc_bandwidth.astype(count)
     latency = model.noc_latency.astype(count)
-    # NoC pipe (MICRO'19, section 4.3): the head takes the latency, then one send a cycle.
+    # NoC pipe (MICRO'19, performance analysis): the head takes the latency, then one send a cycle.
     ingress_delay = latency + model.arithmetic.ceil_div(inputs + filters, bandwidth) - 1
     egress_delay = latency + model.arithmetic.ceil_div(outputs.egress, bandwidth) - 1
     overlapped = jnp.maximum(egress_delay, jnp.maximum(compute, ingress_delay))

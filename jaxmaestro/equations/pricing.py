@@ -1,4 +1,4 @@
-"""Area, power and energy (the reference's embedded 28 nm figures; MICRO'19, section 5.1)."""
+"""Area, power and energy (the reference's embedded 28 nm figures; MICRO'19, cost analysis)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reuse and traffic of one iteration case (MICRO'19, section 4.2, figure 9).
+"""Reuse and traffic of one iteration case (MICRO'19, reuse analysis).
 
 The innermost loop that moved decides what is new: loops outside it kept their
 tile, loops inside it started over. A tensor that does not depend on the loop

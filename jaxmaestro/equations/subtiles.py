@@ -14,9 +14,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxmaestro.description.reasons import Reason
 from jaxmaestro.encoding.slots import SLOTS
 from jaxmaestro.equations.cases import States, analyse_states
-from jaxmaestro.equations.reasons import Reason
 from jaxmaestro.equations.tiles import Tiles
 
 Array = Any

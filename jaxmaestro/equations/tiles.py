@@ -1,6 +1,6 @@
 """Tile sizes of one level: what a sub-cluster holds, what of it is new, at the edge and before.
 
-MICRO'19, section 4.2 (reuse analysis). These depend on the level's own static
+MICRO'19, reuse analysis. These depend on the level's own static
 dimensions alone, not on which tile of the level above is being processed.
 
 Arrays have one row a directive: the eight slots and, where a batch has

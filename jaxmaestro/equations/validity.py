@@ -14,16 +14,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxmaestro.description.reasons import DESCRIBED, ILLEGAL, UNFIT, UNSOUND, Reason
 from jaxmaestro.encoding.slots import SLOTS
 from jaxmaestro.encoding.tables import Batch
 from jaxmaestro.equations.arithmetic import Arithmetic
 from jaxmaestro.equations.clusters import Level
-from jaxmaestro.equations.reasons import DESCRIBED, ILLEGAL, UNFIT, UNSOUND, Reason
+from jaxmaestro.equations.costs import Costs
 from jaxmaestro.equations.tiles import Tiles
 from jaxmaestro.equations.top import INT32_MAX, TopCost
-from jaxmaestro.results.costs import Costs
 
 Array = Any
+
+FLOAT32_SLACK = 1e-5
+"""Relative difference below which counts of float32 mode pass for equal."""
 
 _IDENTITY = {"num_pes", "noc_bandwidth", "simd_lanes", "layer_macs", "reasons", "sound", "fits"}
 """Fields that stay as they are when a tuple is illegal."""
@@ -50,10 +53,13 @@ def judge(
     for reason, (asked, limit) in limits.items():
         reasons = mark(reasons, asked > limit.astype(count), reason)
     units = jnp.maximum(hw.num_pes[row], 1).astype(count) * jnp.maximum(hw.simd_lanes[row], 1).astype(count)
-    reasons = mark(reasons, costs.num_macs < costs.layer_macs, Reason.FEWER_MACS)
-    reasons = mark(reasons, costs.num_macs > costs.layer_macs, Reason.MORE_MACS)
+    # Rounded counts are told apart only where they differ by more than rounding can do.
+    slack = 0 if arithmetic.exact else costs.layer_macs * FLOAT32_SLACK
+    reasons = mark(reasons, costs.num_macs < costs.layer_macs - slack, Reason.FEWER_MACS)
+    reasons = mark(reasons, costs.num_macs > costs.layer_macs + slack, Reason.MORE_MACS)
     needed = costs.layer_macs.astype(arithmetic.real) / units.astype(arithmetic.real)
-    reasons = mark(reasons, costs.runtime.astype(arithmetic.real) < needed, Reason.BELOW_ROOFLINE)
+    least = needed if arithmetic.exact else needed * (1 - FLOAT32_SLACK)
+    reasons = mark(reasons, costs.runtime.astype(arithmetic.real) < least, Reason.BELOW_ROOFLINE)
     reasons = mark(reasons, ~top.started[0], Reason.NO_WORK)
     reasons = mark(reasons, top.terminates[0], Reason.TERMINATES)
     reasons = mark(reasons, top.overflows[0] | _overflows(costs, level, tiles), Reason.OVERFLOW)

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from jaxmaestro.equations import pricing
+from jaxmaestro.equations.costs import TENSORS, Costs
 from jaxmaestro.results import decimals
 from jaxmaestro.results.accelerator import accelerator_figures
-from jaxmaestro.results.costs import TENSORS, Costs
 from jaxmaestro.results.decimals import Reals
 from jaxmaestro.results.network import NetworkCosts
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxmaestro.results.costs import TENSORS, Costs
+from jaxmaestro.equations.costs import TENSORS, Costs
 from jaxmaestro.results.network import NetworkCosts
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _columns(costs: Costs | NetworkCosts) -> dict[str, Any]:
 
 def _decoded(masks: Any) -> list[str]:
     """Names of the set bits, joined by ``|``, one text a row."""
-    from jaxmaestro.equations.reasons import Reason
+    from jaxmaestro.description.reasons import Reason
 
     masks = masks.astype(np.uint32)
     names = {int(mask): "|".join(Reason.decode(int(mask))) for mask in np.unique(masks)}

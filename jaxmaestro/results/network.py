@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from jaxmaestro.description import Hardware
-from jaxmaestro.results.costs import Costs
+from jaxmaestro.equations.costs import Costs
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,8 +11,8 @@ from fractions import Fraction
 import numpy as np
 
 from jaxmaestro.equations import pricing
+from jaxmaestro.equations.costs import TENSORS, Costs
 from jaxmaestro.results import decimals
-from jaxmaestro.results.costs import TENSORS, Costs
 from jaxmaestro.results.csv import arithmetic_intensity, average_bandwidth, counts, ratio
 from jaxmaestro.results.network import NetworkCosts
 

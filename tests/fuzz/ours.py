@@ -11,7 +11,7 @@ import numpy as np
 
 import jaxmaestro
 from jaxmaestro.description import DescriptionError, Hardware
-from jaxmaestro.equations.reasons import ILLEGAL, UNSOUND, Reason
+from jaxmaestro.description.reasons import ILLEGAL, UNSOUND, Reason
 from tests.fuzz.binary import Row, parse_csv
 from tests.fuzz.cases import Case
 

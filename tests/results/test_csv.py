@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from jaxmaestro.description import Hardware
+from jaxmaestro.equations.costs import TENSORS, Costs
 from jaxmaestro.results import decimals
-from jaxmaestro.results.costs import TENSORS, Costs
 from jaxmaestro.results.csv import HEADER, csv_rows, maestro_energy, write_csv
 from jaxmaestro.results.frame import to_table
 from jaxmaestro.results.network import NetworkCosts

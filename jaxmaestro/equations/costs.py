@@ -14,6 +14,12 @@ TENSORS = ("input", "filter", "output")
 """Order of the tensor axis."""
 
 
+def _total(by_tensor: Array) -> Array:
+    """Sum over tensors; outside a 64-bit scope JAX would wrap int64 to int32."""
+    with jax.enable_x64(by_tensor.dtype.itemsize == 8):
+        return by_tensor.sum(-1)
+
+
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Costs:
@@ -81,18 +87,19 @@ class Costs:
     def arithmetic_intensity(self) -> Array:
         """MACs over elements brought in, of the last iteration case (as the reference); 0 without any."""
         none = (self.intensity_traffic == 0) & (self.intensity_macs == 0)
-        ratio: Array = self.intensity_macs / (self.intensity_traffic + none)
+        with jax.enable_x64(self.intensity_traffic.dtype.itemsize == 8):
+            ratio: Array = self.intensity_macs / (self.intensity_traffic + none)
         return ratio
 
     @property
     def l1_size(self) -> Array:
         """L1 requirement of a PE, bytes."""
-        return self.l1_sizes.sum(-1)
+        return _total(self.l1_sizes)
 
     @property
     def l2_size(self) -> Array:
         """L2 requirement, bytes."""
-        return self.l2_sizes.sum(-1)
+        return _total(self.l2_sizes)
 
     def __getitem__(self, index: Any) -> Costs:
         """The same struct with every field indexed along its leading axes."""
