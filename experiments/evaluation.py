@@ -14,16 +14,13 @@ import pyarrow.parquet
 from experiments.run_folder import atomic
 from experiments.schema import Precision
 from experiments.workloads import Space
-from jaxmaestro import Batch, encode, evaluate_batch, to_table
+from jaxmaestro import Batch, encode_pairs, evaluate_batch, to_table
 
 
 def encode_space(space: Space) -> Batch:
     """Every tuple of a space as one batch: tables of what is distinct, and an index for each tuple."""
-    return encode(
-        [layer for layer, _ in space.pairs for _ in space.hardware],
-        [dataflow for _, dataflow in space.pairs for _ in space.hardware],
-        list(space.hardware) * len(space.pairs),
-    )
+    layers, dataflows = zip(*space.pairs, strict=True)
+    return encode_pairs(layers, dataflows, space.hardware)
 
 
 def evaluate_points(batch: Batch, tuples: np.ndarray, precision: Precision = Precision.exact) -> pa.Table:

@@ -5,27 +5,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-import re
 
 from experiments.schema import Config, DataflowConfig, HardwareConfig, LayerRow, NetworkConfig
-from jaxmaestro.description import (
-    UNLIMITED,
-    Cluster,
-    Dataflow,
-    DescriptionError,
-    Directive,
-    Hardware,
-    Layer,
-    LayerType,
-    Size,
-    SpatialMap,
-    Sz,
-    TemporalMap,
-)
-
-_SIZE = r"(Sz\(\w+\)|\d+)"
-_MAP = re.compile(rf"\s*(TemporalMap|SpatialMap)\s*\(\s*{_SIZE}\s*,\s*{_SIZE}\s*\)\s*([A-Z]'?)\s*;?\s*")
-_CLUSTER = re.compile(rf"\s*Cluster\s*\(\s*{_SIZE}\s*,\s*([PL])\s*\)\s*;?\s*")
+from jaxmaestro.description import UNLIMITED, Dataflow, DescriptionError, Hardware, Layer, LayerType
+from jaxmaestro.formats import parse_dataflow
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,27 +131,24 @@ def _variants(name: str, config: DataflowConfig) -> dict[str, Dataflow]:
         "gemm": config.gemm,
     }
     return {
-        kind: Dataflow(tuple(parse_directive(f"dataflow.dataflows.{name}.{kind}", t) for t in texts), name)
+        kind: parse_directives(f"dataflow.dataflows.{name}.{kind}", texts, name)
         for kind, texts in rows.items()
         if texts is not None
     }
 
 
-def parse_directive(place: str, text: str) -> Directive:
-    """One directive as the mapping files write it, such as ``SpatialMap(Sz(R),1) Y``."""
-    if match := _MAP.fullmatch(text):
-        kind = TemporalMap if match[1] == "TemporalMap" else SpatialMap
-        return kind(_size(match[2]), _size(match[3]), match[4])
-    if match := _CLUSTER.fullmatch(text):
-        return Cluster(_size(match[1]), match[2])
-    raise DescriptionError(
-        f"{place}: cannot read the directive '{text}'",
-        fix="expected TemporalMap(size,offset) D, SpatialMap(size,offset) D or Cluster(size,P)",
-    )
-
-
-def _size(text: str) -> Size:
-    return Sz(text[3:-1]) if text.startswith("Sz(") else int(text)
+def parse_directives(place: str, texts: list[str], name: str) -> Dataflow:
+    """A dataflow from directives as the mapping files write them, such as ``SpatialMap(Sz(R),1) Y``."""
+    for text in texts:
+        try:
+            parse_dataflow(f"Dataflow {{ {text}; }}")
+        except DescriptionError as error:
+            raise DescriptionError(
+                f"{place}: cannot read the directive '{text}'",
+                fix="expected TemporalMap(size,offset) D, SpatialMap(size,offset) D or Cluster(size,P)",
+            ) from error
+    whole = parse_dataflow("Dataflow {" + ";".join(texts) + ";}", place)
+    return dataclasses.replace(whole, name=name)
 
 
 def hardware_points(config: HardwareConfig) -> tuple[Hardware, ...]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         TemporalMap,
     )
     from jaxmaestro.description.reasons import Reason
-    from jaxmaestro.encoding import Batch, encode, encode_network, encode_product
+    from jaxmaestro.encoding import Batch, encode, encode_network, encode_pairs, encode_product
     from jaxmaestro.equations.cost import Precision, cost
     from jaxmaestro.equations.costs import Costs
     from jaxmaestro.evaluation import evaluate, evaluate_batch
@@ -62,6 +62,7 @@ __all__ = [
     "cost",
     "encode",
     "encode_network",
+    "encode_pairs",
     "encode_product",
     "evaluate",
     "evaluate_batch",
@@ -92,6 +93,7 @@ _HOME = {
     "Batch": "jaxmaestro.encoding",
     "encode": "jaxmaestro.encoding",
     "encode_network": "jaxmaestro.encoding",
+    "encode_pairs": "jaxmaestro.encoding",
     "encode_product": "jaxmaestro.encoding",
     "Precision": "jaxmaestro.equations.cost",
     "cost": "jaxmaestro.equations.cost",

@@ -1,6 +1,6 @@
 """Descriptions as arrays: :func:`encode`, :func:`encode_product` and the tables behind them."""
 
-from jaxmaestro.encoding.batch import encode, encode_network, encode_product
+from jaxmaestro.encoding.batch import encode, encode_network, encode_pairs, encode_product
 from jaxmaestro.encoding.tables import Batch, HardwareTable, LayerTable, MappingTable
 
 __all__ = [
@@ -10,5 +10,6 @@ __all__ = [
     "MappingTable",
     "encode",
     "encode_network",
+    "encode_pairs",
     "encode_product",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Hashable, Sequence
 from typing import TypeVar
 
@@ -34,6 +35,17 @@ def encode(layers: Sequence[Layer], dataflows: Sequence[Dataflow], hardware: Seq
     return _batch(unique_layers, None, pairs, unique_hardware, layer, mapping, point)
 
 
+def encode_pairs(
+    layers: Sequence[Layer], dataflows: Sequence[Dataflow], hardware: Sequence[Hardware]
+) -> Batch:
+    """Every pair ``(layers[i], dataflows[i])`` on every accelerator, which varies fastest.
+
+    Tuple ``i * len(hardware) + h``. A sequence of length one is repeated. Raises
+    ValueError when the lengths of the first two differ.
+    """
+    return _across(encode(layers, dataflows, [Hardware()]), hardware)
+
+
 def encode_product(
     layers: Sequence[Layer], dataflows: Sequence[Dataflow], hardware: Sequence[Hardware]
 ) -> Batch:
@@ -64,15 +76,27 @@ def encode_network(network: Network, hardware: Sequence[Hardware]) -> Batch:
     pairs, mapping = _unique(list(zip(flows, kinds, strict=True)), len(layers))
     batched = batched_tensors(layers)
     keyed, layer = _unique(list(zip(layers, batched, strict=True)), len(layers))
-    points = len(hardware)
-    return _batch(
+    batch = _batch(
         [k for k, _ in keyed],
         [b for _, b in keyed],
         pairs,
-        list(hardware),
-        np.repeat(layer, points),
-        np.repeat(mapping, points),
-        np.tile(np.arange(points), len(layers)),
+        [Hardware()],
+        layer,
+        mapping,
+        np.zeros(len(layers), np.int32),
+    )
+    return _across(batch, hardware)
+
+
+def _across(batch: Batch, hardware: Sequence[Hardware]) -> Batch:
+    """Every tuple of a batch on every one of these accelerators instead of its own."""
+    points = len(hardware)
+    return dataclasses.replace(
+        batch,
+        hardware=encode_hardware(hardware),
+        layer=np.repeat(batch.layer, points),
+        mapping=np.repeat(batch.mapping, points),
+        accelerator=np.tile(np.arange(points, dtype=np.int32), len(batch)),
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 from omegaconf import DictConfig
 
 from experiments.sweep import CONF, validated
-from experiments.workloads import build_space, parse_directive
+from experiments.workloads import build_space, parse_directives
 from jaxmaestro.description import Cluster, DescriptionError, SpatialMap, Sz, TemporalMap
 
 OPTIONS = sorted(f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml"))
@@ -48,9 +48,9 @@ def test_strided_layers_take_the_strided_directives(configuration: Callable[...,
 
 
 def test_directives_are_read() -> None:
-    assert parse_directive("", "SpatialMap(Sz(R), 1) Y'") == SpatialMap(Sz("R"), 1, "Y'")
-    assert parse_directive("", "TemporalMap (64,64) C;") == TemporalMap(64, 64, "C")
-    assert parse_directive("", "Cluster(Sz(S),P)") == Cluster(Sz("S"), "P")
+    read = parse_directives("", ["SpatialMap(Sz(R), 1) Y'", "Cluster(Sz(S),P)", "TemporalMap (64,64) C;"], "flow")
+    assert read.directives == (SpatialMap(Sz("R"), 1, "Y'"), Cluster(Sz("S"), "P"), TemporalMap(64, 64, "C"))
+    assert read.name == "flow"
 
 
 @pytest.mark.parametrize(
