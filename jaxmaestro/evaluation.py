@@ -12,17 +12,14 @@ import numpy as np
 
 from jaxmaestro.description import DescriptionError, Hardware, Network
 from jaxmaestro.description.reasons import Reason
-from jaxmaestro.encoding.batch import encode_network
+from jaxmaestro.encoding.batch import VARIANTS, encode_network
 from jaxmaestro.encoding.tables import Batch
-from jaxmaestro.equations.cost import Precision, cost
+from jaxmaestro.equations.cost import MORE_VARIANTS, Precision, cost_once
 from jaxmaestro.equations.costs import Costs
 from jaxmaestro.results.network import NetworkCosts
 
 CHUNKS = (64, 2048)
 """Batch lengths that are compiled: a batch is cut into the larger, its rest padded to one of them."""
-
-VARIANTS = (4, 32, 256)
-"""Numbers of sub-tiles a level that are tried in turn; 256 is more than any mapping can have."""
 
 T = TypeVar("T")
 
@@ -55,7 +52,7 @@ def evaluate_batch(batch: Batch, precision: Precision = "exact", threads: int | 
         raise ValueError("the batch has no tuples")
     result: Costs | None = None
     pending = np.arange(len(batch))
-    for variants in VARIANTS:
+    for variants in (VARIANTS, *MORE_VARIANTS):
         result = _evaluate_rows(batch, pending, variants, precision, threads, result)
         pending = np.flatnonzero((result.reasons & int(Reason.CAPACITY)) != 0)
         if batch.levels == 1 or len(pending) == 0:
@@ -78,7 +75,7 @@ def _evaluate_rows(
     def run(chunk: np.ndarray) -> Costs:
         padded = _gather(batch, chunk, variants)
         # The first result is waited for here, in the thread that asked for it.
-        return jax.tree.map(np.asarray, cost(padded, precision))[: len(chunk)]
+        return jax.tree.map(np.asarray, cost_once(padded, precision))[: len(chunk)]
 
     workers = min(threads or os.cpu_count() or 1, len(chunks))
     with ThreadPoolExecutor(workers) as pool:

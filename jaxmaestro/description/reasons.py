@@ -45,5 +45,5 @@ ILLEGAL = (
 )
 """The reference gives no figures for these (or we do not): the figures are zero."""
 UNSOUND = Reason(0xFFFF) & ~UNFIT
-DESCRIBED = Reason.ILLEGAL_FILTER_TILE | Reason.UNDEFINED
-"""Known from the description, whether or not the tuple has figures."""
+DESCRIBED = Reason.ILLEGAL_FILTER_TILE | Reason.UNDEFINED | Reason.OVERFLOW
+"""Worth saying of a tuple whether or not it has figures."""

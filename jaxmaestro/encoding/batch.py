@@ -8,21 +8,32 @@ from typing import TypeVar
 
 import numpy as np
 
-from jaxmaestro.description import Dataflow, DescriptionError, Hardware, Layer, MappedLayer, Network
+from jaxmaestro.description import Dataflow, DescriptionError, Hardware, Layer, Network
 from jaxmaestro.encoding.encode import batched_tensors, encode_dataflows, encode_hardware, encode_layers
 from jaxmaestro.encoding.tables import Batch
 
 VARIANTS = 4
-"""Sub-tiles a level that a batch provides for at first; see :func:`jaxmaestro.cost`."""
+"""Sub-tiles a level that a batch provides for by default: most mappings need fewer."""
 
 T = TypeVar("T", bound=Hashable)
 
 
-def encode(layers: Sequence[Layer], dataflows: Sequence[Dataflow], hardware: Sequence[Hardware]) -> Batch:
+def encode(
+    layers: Sequence[Layer],
+    dataflows: Sequence[Dataflow],
+    hardware: Sequence[Hardware],
+    variants: int = VARIANTS,
+) -> Batch:
     """The tuples ``(layers[i], dataflows[i], hardware[i])`` as one batch of length ``len(layers)``.
 
-    A sequence of length one is repeated. Raises ValueError when lengths differ.
+    A sequence of length one is repeated. ``variants`` is how many different sub-tiles
+    a level may hand down when :func:`jaxmaestro.cost` is traced: a tuple that needs
+    more is flagged ``CAPACITY`` there (256 always suffices).
+
+    Raises ValueError when lengths differ or nothing is given, DescriptionError for an
+    entry that is no layer, dataflow or accelerator.
     """
+    _check_all(layers, dataflows, hardware)
     n = max(len(layers), len(dataflows), len(hardware))
     for name, values in (("layers", layers), ("dataflows", dataflows), ("hardware", hardware)):
         if len(values) not in (1, n):
@@ -32,7 +43,23 @@ def encode(layers: Sequence[Layer], dataflows: Sequence[Dataflow], hardware: Seq
     kinds = [not unique_layers[i].type.is_convolution for i in layer]
     flows = list(dataflows) * (n if len(dataflows) == 1 else 1)
     pairs, mapping = _unique(list(zip(flows, kinds, strict=True)), n)
-    return _batch(unique_layers, None, pairs, unique_hardware, layer, mapping, point)
+    batch = _batch(unique_layers, None, pairs, unique_hardware, layer, mapping, point)
+    return dataclasses.replace(batch, variants=(variants,) * (batch.levels - 1))
+
+
+def _check_all(layers: Sequence[object], dataflows: Sequence[object], hardware: Sequence[object]) -> None:
+    for name, values, kind in (
+        ("layers", layers, Layer),
+        ("dataflows", dataflows, Dataflow),
+        ("hardware", hardware, Hardware),
+    ):
+        if isinstance(values, kind) or not hasattr(values, "__len__"):
+            raise DescriptionError(f"{name} must be a sequence", fix=f"give a list of {kind.__name__}")
+        if len(values) == 0:
+            raise ValueError(f"{name} is empty")
+        for index, value in enumerate(values):
+            if not isinstance(value, kind):
+                raise DescriptionError(f"{name}[{index}] is {value!r}", fix=f"it must be a {kind.__name__}")
 
 
 def encode_pairs(
@@ -43,6 +70,7 @@ def encode_pairs(
     Tuple ``i * len(hardware) + h``. A sequence of length one is repeated. Raises
     ValueError when the lengths of the first two differ.
     """
+    _check_all(layers, dataflows, hardware)
     return _across(encode(layers, dataflows, [Hardware()]), hardware)
 
 
@@ -53,6 +81,7 @@ def encode_product(
 
     Tuple ``(l * len(dataflows) + d) * len(hardware) + h``; formed by index arithmetic.
     """
+    _check_all(layers, dataflows, hardware)
     index = np.arange(len(layers) * len(dataflows) * len(hardware))
     layer, rest = np.divmod(index, len(dataflows) * len(hardware))
     flow, point = np.divmod(rest, len(hardware))
@@ -71,7 +100,7 @@ def encode_network(network: Network, hardware: Sequence[Hardware]) -> Batch:
     Raises DescriptionError where the first layer has none.
     """
     layers = [m.layer for m in network]
-    flows = [m.dataflow for m in _with_dataflows(network)]
+    flows = _dataflows(network)
     kinds = [not each.type.is_convolution for each in layers]
     pairs, mapping = _unique(list(zip(flows, kinds, strict=True)), len(layers))
     batched = batched_tensors(layers)
@@ -100,11 +129,12 @@ def _across(batch: Batch, hardware: Sequence[Hardware]) -> Batch:
     )
 
 
-def _with_dataflows(network: Network) -> list[MappedLayer]:
-    """Layers whose dataflow is filled in from the layer before."""
-    found: list[MappedLayer] = []
+def _dataflows(network: Network) -> list[Dataflow]:
+    """Each layer's dataflow: its own, or that of the layer before."""
+    found: list[Dataflow] = []
     for mapped in network:
-        if mapped.dataflow is None:
+        dataflow = mapped.dataflow
+        if dataflow is None:
             if not found:
                 raise DescriptionError(
                     "it has no dataflow and there is no layer before to take one from",
@@ -113,8 +143,8 @@ def _with_dataflows(network: Network) -> list[MappedLayer]:
                     layer=mapped.layer.name,
                     fix="add a Dataflow block, or give the network a dataflow",
                 )
-            mapped = MappedLayer(mapped.layer, found[-1].dataflow)
-        found.append(mapped)
+            dataflow = found[-1]
+        found.append(dataflow)
     return found
 
 
@@ -130,13 +160,13 @@ def _unique(values: list[T], length: int) -> tuple[list[T], np.ndarray]:
 def _batch(
     layers: list[Layer],
     batched: list[bool] | None,
-    pairs: Sequence[tuple[Dataflow | None, bool]],
+    pairs: Sequence[tuple[Dataflow, bool]],
     hardware: list[Hardware],
     layer: np.ndarray,
     mapping: np.ndarray,
     point: np.ndarray,
 ) -> Batch:
-    mappings = encode_dataflows([d for d, _ in pairs if d is not None], [k for _, k in pairs])
+    mappings = encode_dataflows([d for d, _ in pairs], [k for _, k in pairs])
     levels = mappings.kind.shape[1]
     return Batch(
         layers=encode_layers(layers, batched),

@@ -26,7 +26,6 @@ from jaxmaestro.encoding import slots
 from jaxmaestro.encoding.tables import HardwareTable, LayerTable, MappingTable
 
 _OUTPUTS = {"Y'": slots.Y, "X'": slots.X}
-_EXTRA_WIDTH = 7
 
 
 def encode_layers(layers: Sequence[Layer], batched: Sequence[bool] | None = None) -> LayerTable:
@@ -183,6 +182,9 @@ def _encode_directive(
     kind = 2 if isinstance(directive, SpatialMap) else 1
     size, size_sz = _size(directive.size, names)
     offset, offset_sz = _size(directive.offset, names)
+    known = {*names, *_OUTPUTS}
+    if any(isinstance(v, Sz) and v.dimension not in known for v in (directive.size, directive.offset)):
+        flags |= Reason.MISSING_DIMENSION
     at = (row, level, slot)
     if table.kind[at]:
         # Two directives over one dimension: the first one moves to `extra`.
@@ -204,7 +206,7 @@ def _size(size: Size, names: dict[str, int]) -> tuple[int, int]:
             return 1, slots.OUT_Y if size.dimension == "Y'" else slots.OUT_X
         if size.dimension in names:
             return 1, names[size.dimension]
-        return 0, -1  # below one: flagged when the table is resolved
+        return 1, -1  # no such dimension: flagged where it is used
     return min(max(size, 0), UNLIMITED), -1
 
 

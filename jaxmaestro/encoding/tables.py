@@ -73,7 +73,7 @@ class HardwareTable:
 
 
 @jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Batch:
     """Tuples ``(layer[i], mapping[i], hardware[i])`` of rows of the three tables.
 
@@ -95,6 +95,15 @@ class Batch:
 
     def __len__(self) -> int:
         return int(self.layer.shape[0])
+
+    def __repr__(self) -> str:
+        tables = {
+            "layers": self.layers.sizes,
+            "mappings": self.mappings.kind,
+            "accelerators": self.hardware.num_pes,
+        }
+        rows = " x ".join(f"{table.shape[0]} {name}" for name, table in tables.items())
+        return f"Batch of {self.layer.shape[0]:,} tuples of {rows}, {self.levels} cluster levels"
 
     def take(self, rows: Array) -> Batch:
         """The tuples of these rows, over the same tables."""

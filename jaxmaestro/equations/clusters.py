@@ -88,7 +88,8 @@ def analyse_clusters(batch: Batch) -> tuple[list[Level], Shared, Array]:
 
     cluster = _resolve(maps.cluster, maps.cluster_sz, references)
     closed = jnp.arange(batch.levels)[None, :] < maps.levels[:, None] - 1
-    flags |= _flag((closed & (cluster < 1)).any(1), Reason.NONPOSITIVE)
+    no_cluster = closed & (maps.cluster_sz >= 0) & (cluster < 1)
+    flags |= _flag(no_cluster.any(1), Reason.MISSING_DIMENSION)
     cluster = jnp.where(closed, jnp.maximum(cluster, 1), 1)
     unit = jnp.ones_like(num_pes)
     for closing in range(batch.levels):
@@ -103,8 +104,9 @@ def analyse_clusters(batch: Batch) -> tuple[list[Level], Shared, Array]:
     above: _Maps | None = None
     for index in range(batch.levels):
         exists = index < maps.levels
-        own, undefined, bad = _own_directives(maps, index, references, sizes, dims)
-        flags |= _flag(exists & undefined, Reason.UNDEFINED) | _flag(exists & bad, Reason.NONPOSITIVE)
+        own, undefined, undeclared = _own_directives(maps, index, references, dims)
+        flags |= _flag(exists & undefined, Reason.UNDEFINED)
+        flags |= _flag(exists & undeclared, Reason.MISSING_DIMENSION)
         named = own.kind > 0
         stray = (named & ~present).any(1) | ((index > 0) & _stray_below(own, above, swept))
         flags |= _flag(exists & stray, Reason.MISSING_DIMENSION)
@@ -167,16 +169,19 @@ class _Maps:
 
 
 def _own_directives(
-    maps: MappingTable, index: int, references: Array, full: Array, dims: Array
+    maps: MappingTable, index: int, references: Array, dims: Array
 ) -> tuple[_Maps, Array, Array]:
-    """The level's own directives in input-centric form; undefined ones; non-positive ones."""
+    """The level's own directives in input-centric form; undefined ones; ``Sz`` of nothing declared."""
     kind = maps.kind[:, index]
     size = _resolve(maps.size[:, index], maps.size_sz[:, index], references)
     offset = _resolve(maps.offset[:, index], maps.offset_sz[:, index], references)
     named = kind > 0
-    bad = (named & ((size < 1) | (offset < 1))).any(1)
+    # Numbers below one are flagged when they are encoded; here 0 is a size that is not declared.
+    by_reference = named & (maps.size_sz[:, index] >= 0) & (size < 1)
+    by_reference |= named & (maps.offset_sz[:, index] >= 0) & (offset < 1)
+    undeclared = by_reference.any(1)
     size, offset = jnp.maximum(size, 1), jnp.maximum(offset, 1)
-    undefined = jnp.zeros_like(bad)
+    undefined = jnp.zeros_like(undeclared)
     for axis, window in SLIDES_OVER.items():
         # An output tile of n rows needs n + (filter tile) - 1 input rows.
         centric = maps.output_centric[:, index, axis]
@@ -192,7 +197,7 @@ def _own_directives(
         offset=jnp.maximum(_resolve(fields[:, 4:5], fields[:, 5:6], references)[:, 0], 1),
         rank=fields[:, 6],
     )
-    return _Maps(kind, size, offset, maps.position[:, index], extra), undefined, bad
+    return _Maps(kind, size, offset, maps.position[:, index], extra), undefined, undeclared
 
 
 def _stray_below(own: _Maps, above: _Maps | None, swept: Array) -> Array:

@@ -7,10 +7,13 @@ cases.py, factors.py, reuse.py, subtiles.py, level.py -> top.py -> figures.py
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Literal
 
 import jax
+import numpy as np
 
+from jaxmaestro.description.reasons import Reason
 from jaxmaestro.encoding.tables import Batch
 from jaxmaestro.equations.arithmetic import EXACT, FLOAT32, Arithmetic
 from jaxmaestro.equations.cases import States, analyse_states
@@ -24,6 +27,10 @@ from jaxmaestro.equations.top import top_cost
 from jaxmaestro.equations.validity import flagged, judge
 
 Array = Any
+
+MORE_VARIANTS = (32, 256)
+"""Sub-tiles a level that are tried where a batch provides for too few; 256 always suffices."""
+
 Precision = Literal["exact", "float32"]
 
 
@@ -38,15 +45,37 @@ def cost(batch: Batch, precision: Precision = "exact", block: int = BLOCK) -> Co
     the length of the batch on a GPU.
     Illegal tuples get zeros and their ``reasons``; nothing is raised.
 
-    Raises ValueError for an unknown precision.
+    Called with arrays (not traced) it repeats a batch in which some tuple needs more
+    sub-tiles than ``batch.variants`` provides for; traced, it flags such a tuple
+    ``CAPACITY`` and gives zeros (:func:`jaxmaestro.encode` takes ``variants``).
+
+    Raises ValueError for an unknown precision, an empty batch or a block below 1.
     """
-    match precision:
-        case "exact":
-            with jax.enable_x64(True):
-                return compute_costs(batch, EXACT, block)
-        case "float32":
-            return compute_costs(batch, FLOAT32, block)
-    raise ValueError(f"precision is 'exact' or 'float32', not {precision!r}")
+    while True:
+        costs = cost_once(batch, precision, block)
+        more = [n for n in MORE_VARIANTS if n > max(batch.variants, default=n)]
+        if not more or isinstance(costs.reasons, jax.core.Tracer) or not _crowded(costs):
+            return costs
+        batch = dataclasses.replace(batch, variants=(more[0],) * (batch.levels - 1))
+
+
+def cost_once(batch: Batch, precision: Precision = "exact", block: int = BLOCK) -> Costs:
+    """As :func:`cost`, but never repeated: tuples that need more sub-tiles are flagged ``CAPACITY``."""
+    if precision not in ("exact", "float32"):
+        raise ValueError(f"precision is 'exact' or 'float32', not {precision!r}")
+    if block < 1:
+        raise ValueError(f"block is {block}; it must be 1 or more")
+    if batch.layer.shape[0] == 0:
+        raise ValueError("the batch has no tuples")
+    if precision == "float32":
+        return compute_costs(batch, FLOAT32, block)
+    with jax.enable_x64(True):
+        return compute_costs(batch, EXACT, block)
+
+
+def _crowded(costs: Costs) -> bool:
+    """Whether some tuple needs more sub-tiles than were provided for."""
+    return bool((np.asarray(costs.reasons) & int(Reason.CAPACITY)).any())
 
 
 def compute_costs(batch: Batch, arithmetic: Arithmetic, block: int = BLOCK) -> Costs:

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import jax
+import numpy as np
 
 Array = Any
 """A JAX or NumPy array (the same struct holds either)."""
@@ -21,7 +22,7 @@ def _total(by_tensor: Array) -> Array:
 
 
 @jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Costs:
     """All figures of a batch. Shapes are ``[...]`` or ``[..., 3]`` (input, filter, output).
 
@@ -107,3 +108,16 @@ class Costs:
 
     def __len__(self) -> int:
         return int(self.runtime.shape[0])
+
+    def __repr__(self) -> str:
+        shape = "x".join(str(n) for n in self.runtime.shape) or "1"
+        head = f"Costs of {shape} tuples ({self.runtime.dtype})"
+        if isinstance(self.runtime, jax.core.Tracer) or self.runtime.size == 0:
+            return head
+        sound, fits = np.asarray(self.sound), np.asarray(self.fits)
+        lines = [f"{head}: {sound.sum():,} sound, {(sound & fits).sum():,} of them fit"]
+        for name in ("runtime", "energy", "throughput", "area", "power"):
+            values = np.asarray(getattr(self, name))[sound]
+            if values.size:
+                lines.append(f"  {name:10s} {values.min():,.6g} to {values.max():,.6g}")
+        return "\n".join(lines)

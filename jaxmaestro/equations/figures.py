@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxmaestro.encoding.slots import FILTER, INPUT, OUTPUT, SLIDES_OVER, K
+from jaxmaestro.encoding.slots import FILTER, INPUT, OUT_Y, OUTPUT, SLIDES_OVER, K
 from jaxmaestro.encoding.tables import Batch
 from jaxmaestro.equations import pricing
 from jaxmaestro.equations.arithmetic import Arithmetic, truncated_div
@@ -28,6 +28,8 @@ def layer_macs(batch: Batch, arithmetic: Arithmetic) -> Array:
     for i, (axis, window) in enumerate(SLIDES_OVER.items()):
         windows = truncated_div(sizes[:, axis] - sizes[:, window], strides[:, i]) + 1
         windows = jnp.where(sizes[:, axis] < sizes[:, window], 0, windows)
+        declared = lay.references[batch.layer, OUT_Y + i]  # a layer over Y' and X' says how many there are
+        windows = jnp.where(declared > 0, declared, windows)
         sizes = sizes.at[:, axis].set(jnp.where(lay.sliding[batch.layer], windows, sizes[:, axis]))
     return sizes.prod(1, dtype=arithmetic.count)
 
