@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,14 +45,17 @@ class Chunks:
     def tuples(self, index: int) -> np.ndarray:
         return np.arange(index * self.size, min(self.total, (index + 1) * self.size))
 
-    @property
     def missing(self) -> list[int]:
-        return [i for i in range(len(self)) if not self.path(i).exists()]
+        """Chunks to evaluate: files that are not there, cannot be read or hold another number of tuples."""
+        return [i for i in range(len(self)) if not self._holds(i)]
 
-    @property
-    def done(self) -> int:
-        """Tuples whose figures are kept."""
-        return self.total - sum(len(self.tuples(i)) for i in self.missing)
+    def _holds(self, index: int) -> bool:
+        try:
+            # All of it: a damaged page does not show in the footer.
+            table = pyarrow.parquet.read_table(self.path(index))
+        except (OSError, pa.ArrowException):
+            return False
+        return bool(table.num_rows == len(self.tuples(index)))
 
     def load(self) -> pa.Table:
         """Figures of the whole space, one row a tuple. All chunks must be there."""
@@ -60,15 +63,17 @@ class Chunks:
         return pa.concat_tables(parts).combine_chunks()
 
 
-def evaluate_missing(space: Space, chunks: Chunks, precision: Precision) -> Iterator[tuple[int, float]]:
-    """Evaluate and keep the chunks that are not there yet; yields (tuples, seconds) of each.
+def evaluate_chunks(
+    space: Space, chunks: Chunks, indices: Sequence[int], precision: Precision
+) -> Iterator[tuple[int, float]]:
+    """Evaluate and keep the chunks ``indices``; yields (tuples, seconds) of each.
 
     A file appears whole or not at all, so that stopping anywhere loses one chunk at most.
     """
     chunks.folder.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     batch = encode_space(space)
-    for index in chunks.missing:
+    for index in indices:
         tuples = chunks.tuples(index)
         table = evaluate_points(batch, tuples, precision)
         with atomic(chunks.path(index)) as path:

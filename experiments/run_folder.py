@@ -58,7 +58,7 @@ def open_folder(folder: Path, config: DictConfig, *, resume: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     manifest, mark = folder / MANIFEST, fingerprint(config)
     if manifest.exists():
-        before = json.loads(manifest.read_text())["fingerprint"]
+        before = _fingerprint_in(manifest)
         if before != mark and resume:
             raise DescriptionError(
                 f"{folder} holds results of another configuration or version ({before}, this one is {mark})",
@@ -69,6 +69,14 @@ def open_folder(folder: Path, config: DictConfig, *, resume: bool) -> None:
             old.unlink()
     with atomic(manifest) as path:
         path.write_text(json.dumps(_provenance(config, mark), indent=1) + "\n")
+
+
+def _fingerprint_in(manifest: Path) -> str:
+    """What a manifest says; one that is damaged belongs to no configuration."""
+    try:
+        return str(json.loads(manifest.read_text())["fingerprint"])
+    except (ValueError, KeyError, TypeError):
+        return f"{manifest.name} is damaged"
 
 
 def _provenance(config: DictConfig, mark: str) -> dict[str, Any]:

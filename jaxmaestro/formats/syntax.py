@@ -46,6 +46,7 @@ _LONGEST = 40
 _ARGUMENTS = {"DIMENSION", "SIZE", "OFFSET", "SZ", "KIND_OF_CLUSTER", "SEPARATORS", "MINUS"}
 _IGNORED = {"SEPARATORS", "MINUS"}
 _LAYER_OR_COMMENT = re.compile(r"//[^\n]*|\bLayer\b([^{}\n]*)")
+_NETWORK = re.compile(r"^\s*(?:Network|Layer)\b", re.MULTILINE)
 _WORD = re.compile(r"(?:(?!//)[^\s,\->():;{}])+|[{}]")
 
 
@@ -93,7 +94,7 @@ def _explain(error: UnexpectedInput, text: str, start: Start, source: str) -> De
         line=line,
         column=column,
         layer=_layer_before(text, at) if inside_layer else "",
-        fix=_advice(found, expected, start),
+        fix=_advice(found, expected, start, text),
     )
 
 
@@ -117,7 +118,7 @@ def _layer_before(text: str, at: int) -> str:
     return name
 
 
-def _advice(found: str, expected: set[str], start: Start) -> str:
+def _advice(found: str, expected: set[str], start: Start, text: str) -> str:
     """How to mend the mistakes that are made most."""
     top = "NETWORK" in expected
     if found == "the end of the file" and "RBRACE" in expected:
@@ -128,6 +129,8 @@ def _advice(found: str, expected: set[str], start: Start) -> str:
         return "read_hardware reads hardware files"
     if top and found == "Layer":
         return "layers stand inside Network NAME { ... }"
+    if start == "hardware" and _NETWORK.search(text):
+        return "this looks like a mapping file (read_mapping); hardware files have lines such as num_pes: 16"
     if start == "dataflow_file" and found in ("Network", "Layer"):
         return "read_mapping and read_model read files that hold a network"
     if "TEMPORAL_MAP" in expected and found in ("Layer", "Type", "Dimensions", "Stride", "Dataflow"):

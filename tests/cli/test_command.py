@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jaxmaestro.cli.cache import cache_folder
-from jaxmaestro.cli.main import output_name
+from jaxmaestro.cli.command import output_name
 from jaxmaestro.results.csv import HEADER
 
 ROOT = Path(__file__).parents[2]
@@ -246,6 +246,7 @@ def test_sweep_writes_one_block_a_bandwidth(folder: Path, cache: Path) -> None:
         ([], "no mapping file"),
         (["--Mapping_file=nofile.m"], "nofile.m: cannot be read"),
         (["--Mapping_file=mini.m", "--HW_file=nofile.m"], "nofile.m: cannot be read"),
+        (["--Mapping_file=mini.m", "--HW_file=mini.m"], "is expected; this looks like a mapping file"),
         (["--Mapping_file=mini.m", "--num_pes=0"], "--num_pes is 0; it must be at least 1"),
         (["--Mapping_file=mini.m", "--offchip_bw=0"], "--offchip_bw_cstr is 0"),
         (["--Mapping_file=mini.m", "--num_pe=x"], "('x') for option '--num_pes' is invalid"),

@@ -8,9 +8,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
+from experiments.job import CONF
 from experiments.run_folder import register_resolver
 from experiments.schema import register
-from experiments.sweep import CONF
 
 TINY = (
     "model=alexnet",

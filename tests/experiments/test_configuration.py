@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from experiments.sweep import CONF, validated
+from experiments.job import CONF, validated
 from experiments.workloads import build_space, parse_directives
 from jaxmaestro.description import Cluster, DescriptionError, SpatialMap, Sz, TemporalMap
 
@@ -48,7 +48,8 @@ def test_strided_layers_take_the_strided_directives(configuration: Callable[...,
 
 
 def test_directives_are_read() -> None:
-    read = parse_directives("", ["SpatialMap(Sz(R), 1) Y'", "Cluster(Sz(S),P)", "TemporalMap (64,64) C;"], "flow")
+    texts = ["SpatialMap(Sz(R), 1) Y'", "Cluster(Sz(S),P)", "TemporalMap (64,64) C;"]
+    read = parse_directives("", texts, "flow")
     assert read.directives == (SpatialMap(Sz("R"), 1, "Y'"), Cluster(Sz("S"), "P"), TemporalMap(64, 64, "C"))
     assert read.name == "flow"
 
@@ -83,9 +84,15 @@ def test_values_out_of_range_are_named(
         ("+sweep.threads=3", "Key 'threads' not in 'SweepConfig' (at sweep.threads)"),
         ("hw.base.num_pes=many", "Value 'many' of type 'str' could not be converted to Integer"),
         ("hw.base.num_pes=-4", "hw.base.num_pes is -4"),
+        ("model=3", "'model=3' names no option; Available options in 'model': alexnet; all;"),
+        ("hw=null", "'hw=null' names no option; Available options in 'hw': cloud; edge;"),
+        ("=3", "no key in the override '=3'"),
+        ("model=[alexnet,foo]", "Could not load 'model/foo'; Available options in 'model': alexnet; all;"),
+        ("hydra.run.dir=file/run", "file/run: Not a directory"),
     ],
 )
 def test_the_command_refuses_in_one_line(tmp_path: Path, override: str, named: str) -> None:
+    (tmp_path / "file").touch()
     done = subprocess.run(
         [sys.executable, "-m", "experiments.sweep", override],
         cwd=tmp_path,
@@ -98,3 +105,4 @@ def test_the_command_refuses_in_one_line(tmp_path: Path, override: str, named: s
     assert done.stderr.count("\n") == 1 and done.stderr.startswith("error: ")
     assert named in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
+    assert not [path for path in tmp_path.glob("outputs/sweep/*")]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from omegaconf import DictConfig
 
+from experiments.job import validated
 from experiments.schema import NetworkConfig
-from experiments.sweep import validated
 from experiments.workloads import network_layers, network_macs
 from jaxmaestro.description import LayerType
 

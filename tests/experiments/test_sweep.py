@@ -15,9 +15,11 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from experiments import evaluation
+from experiments.job import sweep, validated
 from experiments.results import network_totals, pareto_front
-from experiments.sweep import sweep, validated
+from experiments.schema import Precision
 from experiments.workloads import build_space
+from jaxmaestro import Batch
 from jaxmaestro.description import DescriptionError
 from tests.experiments.conftest import TINY
 
@@ -137,6 +139,41 @@ def test_resumes_after_an_interruption(
     assert len(calls) == 4
     tables = [pyarrow.parquet.read_table(folder / "results.parquet") for folder in (whole, stopped)]
     assert tables[0].equals(tables[1])
+
+
+@pytest.mark.parametrize("damage", ["junk", "page", "rows"])
+def test_a_damaged_chunk_is_evaluated_again(
+    configuration: Compose, console: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    settings = configuration(*TINY, "sweep.pictures=false")
+    sweep(settings, tmp_path, console)
+    before = pyarrow.parquet.read_table(tmp_path / "results.parquet")
+    chunk = tmp_path / "chunks/000001.parquet"
+    if damage == "junk":
+        chunk.write_bytes(b"junk")
+    elif damage == "page":
+        data = bytearray(chunk.read_bytes())
+        data[4:2000] = bytes(1996)  # the footer stays
+        chunk.write_bytes(data)
+    else:
+        pyarrow.parquet.write_table(pyarrow.parquet.read_table(chunk).slice(1), chunk)
+    calls: list[list[int]] = []
+    real = evaluation.evaluate_points
+
+    def count(batch: Batch, tuples: np.ndarray, *rest: Precision) -> pa.Table:
+        calls.append(tuples.tolist())
+        return real(batch, tuples, *rest)
+
+    monkeypatch.setattr(evaluation, "evaluate_points", count)
+    sweep(settings, tmp_path, console)
+    assert calls == [[6, 7, 8, 9, 10, 11]]
+    assert pyarrow.parquet.read_table(tmp_path / "results.parquet").equals(before)
+
+
+def test_a_damaged_manifest_is_named(configuration: Compose, console: Console, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"finger')
+    with pytest.raises(DescriptionError, match=r"run\.json is damaged.*sweep\.resume=false"):
+        sweep(configuration(*TINY), tmp_path, console)
 
 
 def test_another_configuration_is_refused(configuration: Compose, console: Console, tmp_path: Path) -> None:
