@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -77,15 +79,23 @@ def _evaluate_rows(
         # The first result is waited for here, in the thread that asked for it.
         return jax.tree.map(np.asarray, cost_once(padded, precision))[: len(chunk)]
 
-    workers = min(threads or os.cpu_count() or 1, len(chunks))
-    with ThreadPoolExecutor(workers) as pool:
-        for chunk, costs in zip(chunks, pool.map(run, chunks), strict=True):
-            if into is None:
-                into = jax.tree.map(lambda a: np.empty((len(rows), *a.shape[1:]), a.dtype), costs)
-            for field in dataclasses.fields(costs):
-                getattr(into, field.name)[chunk] = getattr(costs, field.name)
+    # The first chunk compiles what all need; side by side each thread would compile it.
+    results = itertools.chain([run(chunks[0])], _each(run, chunks[1:], threads or os.cpu_count() or 1))
+    for chunk, costs in zip(chunks, results, strict=True):
+        if into is None:
+            into = jax.tree.map(lambda a: np.empty((len(rows), *a.shape[1:]), a.dtype), costs)
+        for field in dataclasses.fields(costs):
+            getattr(into, field.name)[chunk] = getattr(costs, field.name)
     assert into is not None
     return into
+
+
+def _each(run: Callable[[np.ndarray], Costs], chunks: list[np.ndarray], threads: int) -> Iterator[Costs]:
+    """Results in order, ``threads`` of them in the making at a time."""
+    if not chunks:
+        return
+    with ThreadPoolExecutor(min(threads, len(chunks))) as pool:
+        yield from pool.map(run, chunks)
 
 
 def _gather(batch: Batch, rows: np.ndarray, variants: int) -> Batch:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
+import reprlib
 from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from jaxmaestro.description.errors import DescriptionError
+from jaxmaestro.description.fields import items, replace_field, text, whole
 
 OUTPUT_TO_INPUT = {"Y'": "Y", "X'": "X"}
 """Output (row, column) dimensions and the input dimensions that they stand for."""
@@ -25,7 +30,13 @@ class LayerType(enum.Enum):
 
     @property
     def is_convolution(self) -> bool:
+        """Whether a filter slides over Y and X: every type but GEMM."""
         return self is not LayerType.GEMM
+
+    @property
+    def tensors(self) -> LayerType:
+        """The type whose tensors a layer of this type has: those of a TRCONV are a CONV's."""
+        return LayerType.CONV if self is LayerType.TRCONV else self
 
     @property
     def dimension_names(self) -> tuple[str, ...]:
@@ -48,14 +59,23 @@ class LayerType(enum.Enum):
                 return ("K", "C", "R", "S", "Y", "X")
 
 
+ALL_DIMENSIONS = (*LayerType.CONV.dimension_names, "M")
+"""Every dimension name that some layer type has."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Layer:
     """One layer: a type, sizes by dimension name, strides by dimension name.
 
-    ``dimensions`` and ``strides`` are tuples of ``(name, value)`` in the order
-    of their declaration (a mapping is accepted by :meth:`of`). Strides of
-    dimensions other than Y and X have no effect, as in the reference.
+    ``type`` may be given by its name. ``dimensions`` and ``strides`` are tuples
+    of ``(name, value)`` in the order of their declaration; lists of pairs and
+    mappings are turned into them. Strides have an effect along Y and X (also
+    written Y' and X') of convolutions; those of other dimensions, such as K or
+    C, are allowed and have none, as in the reference.
     ``line`` is where the layer stands in the file it was read from (0: none).
+
+    Sizes below one can be described: the cost function flags the tuple
+    (``Reason.NONPOSITIVE``), so that a batch is not lost by it.
     """
 
     name: str
@@ -63,6 +83,19 @@ class Layer:
     dimensions: tuple[tuple[str, int], ...]
     strides: tuple[tuple[str, int], ...] = ()
     line: int = dataclasses.field(default=0, compare=False)
+
+    def __post_init__(self) -> None:
+        """Raises DescriptionError for a field of the wrong type, an unknown layer type, a stride
+        below one or along what is no dimension, and anything beyond 32 bits.
+        """
+        text(self.name, "the name of a Layer")
+        replace_field(self, "line", whole(self.line, "the line of a Layer", least=0))
+        try:
+            replace_field(self, "type", _layer_type(self.type))
+            replace_field(self, "dimensions", _sizes(self.dimensions))
+            replace_field(self, "strides", _strides(self.strides))
+        except DescriptionError as error:
+            raise DescriptionError(error.message, layer=self.name, line=self.line, fix=error.fix) from None
 
     @classmethod
     def of(
@@ -72,9 +105,9 @@ class Layer:
         dimensions: Mapping[str, int],
         strides: Mapping[str, int] | None = None,
     ) -> Layer:
-        """A layer from plain mappings; ``type`` may be its name."""
-        kind = LayerType(type) if isinstance(type, str) else type
-        return cls(name, kind, tuple(dimensions.items()), tuple((strides or {}).items()))
+        """A layer from plain mappings; ``type`` may be its name. Raises as the constructor."""
+        # The constructor turns names and mappings into what the fields hold.
+        return cls(name, cast("Any", type), cast("Any", dimensions), cast("Any", strides or ()))
 
     def __getitem__(self, dimension: str) -> int:
         """Size of a declared dimension; KeyError when it is not declared."""
@@ -105,7 +138,23 @@ class Layer:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates that the layer has, without padding (Y and X as declared)."""
+        """Multiply-accumulates that the layer has, without padding (Y and X as declared).
+
+        A filter is applied ``(Y - R) // stride + 1`` times along Y, or Y' times
+        where the layer states its outputs, whatever the stride; X alike. A
+        TRCONV counts as the CONV of the same sizes, as which the reference prices it.
+
+        Raises:
+            DescriptionError: for a layer that lacks a dimension of its type.
+        """
+        for name in self.type.required:
+            if name not in self and not (name in SLIDING and name + "'" in self):
+                raise DescriptionError(
+                    f"without dimension {name} its MACs are not known",
+                    layer=self.name,
+                    line=self.line,
+                    fix=f"{self.type.value} needs {', '.join(self.type.required)}",
+                )
         sizes = self.input_sizes
         if self.type is LayerType.GEMM:
             return sizes["M"] * sizes["N"] * sizes["K"]
@@ -113,7 +162,11 @@ class Layer:
         if self.type is not LayerType.DSCONV:
             total *= sizes["K"]
         for axis, window in SLIDING.items():
-            total *= max(0, (sizes[axis] - sizes[window]) // self.output_stride(axis) + 1)
+            if axis in self:
+                windows = (sizes[axis] - sizes[window]) // self.output_stride(axis) + 1
+            else:
+                windows = self[axis + "'"]
+            total *= max(0, windows)
         return total
 
     def output_stride(self, axis: str) -> int:
@@ -125,3 +178,47 @@ class Layer:
         dims = ", ".join(f"{n}: {s}" for n, s in self.dimensions)
         stride = ", ".join(f"{n}: {s}" for n, s in self.strides)
         return f"{self.name} {self.type.value}({dims}" + (f"; stride {stride})" if stride else ")")
+
+
+def check_stride(dimension: object, stride: object) -> int:
+    """A stride as ``int``; raises DescriptionError for one that no layer can have."""
+    name = text(dimension, "the dimension of a stride", fix='give a name such as "Y"')
+    if name not in ALL_DIMENSIONS:
+        raise DescriptionError(
+            f"a stride of {name}, which is no dimension", fix="strides are those of X and Y"
+        )
+    return whole(stride, f"the stride of {name}", least=1)
+
+
+def _layer_type(value: object) -> LayerType:
+    try:
+        return LayerType(value)
+    except ValueError:
+        known = ", ".join(each.value for each in LayerType)
+        raise DescriptionError(
+            f"the type of a Layer is {reprlib.repr(value)}, which is no layer type", fix=f"types are {known}"
+        ) from None
+
+
+def _sizes(value: object) -> tuple[tuple[str, int], ...]:
+    fix = 'give a name such as "K"'
+    return tuple(
+        (text(name, "the name of a dimension", fix=fix), whole(size, f"dimension {name}"))
+        for name, size in _pairs(value, "dimensions")
+    )
+
+
+def _strides(value: object) -> tuple[tuple[str, int], ...]:
+    return tuple((name, check_stride(name, stride)) for name, stride in _pairs(value, "strides"))
+
+
+def _pairs(value: object, field: str) -> tuple[tuple[Any, Any], ...]:
+    """Names and values from pairs or a mapping, whatever their types."""
+    if isinstance(value, Mapping):
+        return tuple(value.items())
+    fix = 'give pairs such as ("K", 64), or a mapping'
+    pairs = items(value, f"{field} of a Layer", fix=fix)
+    for pair in pairs:
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise DescriptionError(f"{field} of a Layer hold {reprlib.repr(pair)}, which is no pair", fix=fix)
+    return pairs

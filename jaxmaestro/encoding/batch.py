@@ -9,7 +9,8 @@ from typing import TypeVar
 import numpy as np
 
 from jaxmaestro.description import Dataflow, DescriptionError, Hardware, Layer, Network
-from jaxmaestro.encoding.encode import batched_tensors, encode_dataflows, encode_hardware, encode_layers
+from jaxmaestro.description.network import batched_tensors
+from jaxmaestro.encoding.encode import encode_dataflows, encode_hardware, encode_layers
 from jaxmaestro.encoding.tables import Batch
 
 VARIANTS = 4

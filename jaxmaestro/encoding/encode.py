@@ -32,7 +32,7 @@ def encode_layers(layers: Sequence[Layer], batched: Sequence[bool] | None = None
     """Rows for layers; ``batched[i]`` says whether layer i's tensors have a dimension N.
 
     The default takes each layer by itself. In a network the first layer of a
-    type decides for all of them (see :func:`batched_tensors`).
+    type decides for all of them (see :func:`jaxmaestro.description.network.batched_tensors`).
     """
     n = len(layers)
     table = LayerTable(
@@ -105,18 +105,6 @@ def _output_strides(table: LayerTable, row: int, layer: Layer) -> Reason:
         table.strides[row, slot] = layer.output_stride(axis)
         return Reason.UNDEFINED
     return Reason(0)
-
-
-def batched_tensors(layers: Sequence[Layer]) -> list[bool]:
-    """Whether each layer's tensors have N: the first layer of its type in the network decides."""
-    first: dict[LayerType, bool] = {}
-    for layer in layers:
-        first.setdefault(_table_type(layer.type), "N" in layer)
-    return [first[_table_type(layer.type)] for layer in layers]
-
-
-def _table_type(kind: LayerType) -> LayerType:
-    return LayerType.CONV if kind is LayerType.TRCONV else kind
 
 
 def encode_dataflows(dataflows: Sequence[Dataflow], gemm: Sequence[bool], levels: int = 0) -> MappingTable:

@@ -23,6 +23,7 @@ from jaxmaestro.description import (
     Sz,
     TemporalMap,
 )
+from jaxmaestro.description.layer import check_stride
 from jaxmaestro.formats.checks import Place, Places
 from jaxmaestro.formats.syntax import HARDWARE_KEYS, shown
 
@@ -149,6 +150,8 @@ class Builder:
         words = cast("list[Token]", tree.children)[1:]
         for key, value in zip(words[::2], words[1::2], strict=True):
             name, size = key.translate(_PRIMES), self.number(value)
+            if prefix:
+                self.check_stride(key, name, size)
             if found.get(name, size) != size:
                 raise self.error(
                     key,
@@ -158,6 +161,13 @@ class Builder:
             found[name] = size
             place.setdefault(prefix + name, _at(key))
         return tuple(found.items())
+
+    def check_stride(self, token: Token, name: str, stride: int) -> None:
+        """Refuse at ``token`` a stride that no layer can have."""
+        try:
+            check_stride(name, stride)
+        except DescriptionError as error:
+            raise self.error(token, error.message, error.fix) from None
 
     def dataflow(self, tree: Tree[Token], place: Place) -> Dataflow:
         """The directives of a Dataflow block; ``place`` takes down where each stands."""

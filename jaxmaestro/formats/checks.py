@@ -24,7 +24,8 @@ from jaxmaestro.description import (
     Sz,
     TemporalMap,
 )
-from jaxmaestro.description.layer import OUTPUT_TO_INPUT, SLIDING
+from jaxmaestro.description.layer import ALL_DIMENSIONS, OUTPUT_TO_INPUT, SLIDING
+from jaxmaestro.description.network import batched_tensors
 
 Subject = str | int | None
 """What a problem is about: a dimension ("K"), a stride ("stride X"), a directive's index, the layer."""
@@ -34,7 +35,6 @@ Place = dict[Subject, tuple[int, int]]
 
 Places = list[Place]
 
-ALL_DIMENSIONS = (*LayerType.CONV.dimension_names, "M")
 _MAX_SPATIAL = 2
 
 
@@ -61,12 +61,12 @@ def validate_network(network: Network, places: Sequence[Place] = (), *, filter_t
     """
     if not network.layers:
         raise DescriptionError("the network has no layers", source=network.source, fix="add a Layer")
-    batched = batched_types(network)
+    batched = batched_tensors(mapped.layer for mapped in network)
     dataflow: Dataflow | None = None
     for index, mapped in enumerate(network):
         dataflow = mapped.dataflow or dataflow
         inherited = mapped.dataflow is None
-        for problem in mapping_problems(mapped.layer, dataflow, _tensor_type(mapped.layer) in batched):
+        for problem in mapping_problems(mapped.layer, dataflow, batched[index]):
             if filter_tiles or not isinstance(problem, FilterTileProblem):
                 place = places[index] if places else {}
                 raise _located(network.source, mapped, problem, place, inherited)
@@ -80,19 +80,6 @@ def validate_layers(network: Network, places: Sequence[Place] = ()) -> None:
         for problem in layer_problems(mapped.layer):
             place = places[index] if places else {}
             raise _located(network.source, mapped, problem, place, False)
-
-
-def batched_types(network: Network) -> frozenset[LayerType]:
-    """Layer types whose tensors have N: the first layer of a type decides for the network."""
-    first: dict[LayerType, bool] = {}
-    for mapped in network:
-        first.setdefault(_tensor_type(mapped.layer), "N" in mapped.layer)
-    return frozenset(kind for kind, has_batch in first.items() if has_batch)
-
-
-def _tensor_type(layer: Layer) -> LayerType:
-    """The type whose tensors the layer has (a TRCONV has those of a CONV; GEMM's N is no batch)."""
-    return LayerType.CONV if layer.type is LayerType.TRCONV else layer.type
 
 
 def _located(
@@ -114,7 +101,7 @@ def mapping_problems(layer: Layer, dataflow: Dataflow | None, batched: bool) -> 
     yield from layer_problems(layer)
     if batched and layer.type.is_convolution and "N" not in layer:
         yield Problem(
-            f"the layer has no dimension N, but the first {_tensor_type(layer).value} layer has one",
+            f"the layer has no dimension N, but the first {layer.type.tensors.value} layer has one",
             "give it N: 1, or leave N out of all layers of the type",
         )
     if dataflow is None or not dataflow.directives:
@@ -170,13 +157,7 @@ def layer_problems(layer: Layer) -> Iterator[Problem]:
         if name not in seen and not (name in SLIDING and name + "'" in seen):
             yield Problem(f"dimension {name} is missing", f"{kind} needs {', '.join(layer.type.required)}")
     strided = set[str]()
-    for name, stride in layer.strides:
-        if name not in ALL_DIMENSIONS:
-            yield Problem(
-                f"a stride of {name}, which is no dimension", "strides are those of X and Y", f"stride {name}"
-            )
-        if stride < 1:
-            yield Problem(f"the stride of {name} is {stride}", "it must be at least 1", f"stride {name}")
+    for name, _ in layer.strides:
         if name in strided:
             yield Problem(f"the stride of {name} is given twice", "leave one of them out", f"stride {name}")
         strided.add(name)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import dataclasses
 
 from jaxmaestro.description import Hardware
+from jaxmaestro.description.reasons import Reason
 from jaxmaestro.equations.costs import Costs
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class NetworkCosts:
-    """``costs`` has one row a layer, as NumPy arrays, in the order of the network."""
+    """``costs`` has one row a layer, as NumPy arrays, in the order of the network.
+
+    Printed, it is one line a layer: cycles, energy, and ``ok`` or the names of
+    the :class:`~jaxmaestro.description.reasons.Reason` bits that are set.
+    """
 
     network: str
     layers: tuple[str, ...]
@@ -24,7 +29,10 @@ class NetworkCosts:
         c = self.costs
         head = f"{self.network}: {int(c.runtime.sum()):,} cycles, {float(c.energy.sum()):,.4g} nJ"
         rows = [
-            f"  {n:24s} {int(r):>14,} cycles {float(e):>12.5g} nJ  {'ok' if v else 'not valid'}"
-            for n, r, e, v in zip(self.layers, c.runtime, c.energy, c.valid, strict=True)
+            f"  {n:24s} {int(r):>14,} cycles {float(e):>12.5g} nJ  {', '.join(Reason.decode(int(m))) or 'ok'}"
+            for n, r, e, m in zip(self.layers, c.runtime, c.energy, c.reasons, strict=True)
         ]
         return "\n".join([head, *rows])
+
+    def __repr__(self) -> str:
+        return str(self)

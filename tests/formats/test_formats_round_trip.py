@@ -57,7 +57,8 @@ maps = st.one_of(
 clusters = st.builds(Cluster, sizes, st.sampled_from(["P", "L"]))
 dataflows = st.builds(Dataflow, st.lists(st.one_of(maps, maps, clusters), min_size=1, max_size=12).map(tuple))
 pairs = st.dictionaries(dimensions, numbers, max_size=9).map(lambda d: tuple(d.items()))
-layers = st.builds(Layer, names, st.sampled_from(LayerType), pairs, pairs)
+strides = st.dictionaries(dimensions, st.integers(1, UNLIMITED), max_size=4).map(lambda d: tuple(d.items()))
+layers = st.builds(Layer, names, st.sampled_from(LayerType), pairs, strides)
 mapped_layers = st.builds(MappedLayer, layers, st.one_of(st.none(), dataflows))
 networks = st.builds(Network, st.one_of(st.just(""), names), st.lists(mapped_layers, max_size=5).map(tuple))
 accelerators = st.builds(
