@@ -22,6 +22,7 @@ class Reason(enum.IntFlag):
     NO_WORK = 1 << 11  # every iteration case was skipped
     CAPACITY = 1 << 12  # more sub-tile variants than the batch was compiled for
     NONPOSITIVE = 1 << 13  # a size, offset, bandwidth or count below one
+    NEGATIVE = 1 << 14  # some count is below zero: cases without work were counted
     L1_SIZE = 1 << 16
     L2_SIZE = 1 << 17
     NOC_BANDWIDTH = 1 << 18

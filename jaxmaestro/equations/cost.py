@@ -37,7 +37,7 @@ Precision = Literal["exact", "float32"]
 def cost(batch: Batch, precision: Precision = "exact", block: int = BLOCK) -> Costs:
     """Costs of every tuple of a batch, arrays ``[b]`` (``[b, 3]`` by tensor).
 
-    Pure: works under jit, vmap and sharded inputs. ``precision="exact"`` counts
+    Pure: works under jit, vmap and sharded inputs (on a mesh of Auto axes). ``precision="exact"`` counts
     in int64 (64-bit types are enabled for this call alone); ``"float32"`` counts
     in float32, an approximation (docs/precision.md gives its measured error).
     ``block`` is how many tuples (or sub-tiles of them) are walked through their
@@ -85,7 +85,8 @@ def compute_costs(batch: Batch, arithmetic: Arithmetic, block: int = BLOCK) -> C
     needs for all in one (it copies small operations into every fusion that reads
     them); an outer jit still makes one program of them.
     """
-    levels, shared, flags = analyse_clusters(batch)
+    plain = dataclasses.replace(batch, variants=())  # so that most steps compile once for all variants
+    levels, shared, flags = analyse_clusters(plain)
     tiles = [analyse_tiles(level, shared.sliding) for level in levels]
     # The layer itself is the only tile that the top is handed.
     states: list[States] = [analyse_states(tiles[0], levels[0].dims[:, None])]
@@ -113,5 +114,5 @@ def compute_costs(batch: Batch, arithmetic: Arithmetic, block: int = BLOCK) -> C
         if index > 0:
             below = sub_level_cost(model, states[index], block)
     top = top_cost(model, states[0], block)
-    costs = figures(batch, levels[0], top, flags, arithmetic)
-    return flagged(costs, judge(batch, costs, levels[0], tiles[0], top, arithmetic))
+    costs = figures(plain, levels[0], top, flags, arithmetic)
+    return flagged(costs, judge(plain, costs, levels[0], tiles[0], top, arithmetic))

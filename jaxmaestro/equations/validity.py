@@ -61,11 +61,18 @@ def judge(
     least = needed if arithmetic.exact else needed * (1 - FLOAT32_SLACK)
     reasons = mark(reasons, costs.runtime.astype(arithmetic.real) < least, Reason.BELOW_ROOFLINE)
     reasons = mark(reasons, ~top.started[0], Reason.NO_WORK)
+    negative = costs.runtime < 0
+    for counts in (costs.l1_reads, costs.l1_writes, costs.l2_reads, costs.l2_writes, costs.l2_sizes):
+        negative |= (counts < 0).any(-1)
+    reasons = mark(reasons, negative, Reason.NEGATIVE)
     reasons = mark(reasons, top.terminates[0], Reason.TERMINATES)
     reasons = mark(reasons, top.overflows[0] | _overflows(costs, level, tiles), Reason.OVERFLOW)
     for value in (hw.simd_lanes[row], hw.noc_bandwidth[row].min(-1), hw.offchip_bandwidth[row]):
         reasons = mark(reasons, value < 1, Reason.NONPOSITIVE)
 
+    # More sub-tiles would not help a tuple that is illegal anyway.
+    hopeless = (reasons & jnp.uint32(int(ILLEGAL & ~Reason.CAPACITY))) != 0
+    reasons = jnp.where(hopeless, reasons & ~jnp.uint32(int(Reason.CAPACITY)), reasons)
     illegal = (reasons & jnp.uint32(int(ILLEGAL))) != 0
     # Of an illegal tuple nothing but its illegality is known.
     return jnp.where(illegal, reasons & jnp.uint32(int(ILLEGAL | DESCRIBED)), reasons)
