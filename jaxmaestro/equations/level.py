@@ -203,16 +203,9 @@ def _sub_level_cost(model: LevelModel, states: States) -> LevelCost:
         works = live & now.works
         times = jnp.where(works, now.case.times, 0)
         leads = live & ~started  # buffers are sized again until a case has work
-        enters = works & ~started & ~model.innermost
-        if model.below is None:
-            enters = jnp.zeros_like(enters)
         stops = ((leads | works) & now.terminates) | (live & (now.case.times < 1))
-        l1 = []
-        for i, (so_far, mine) in enumerate(
-            zip((cost.l1_input, cost.l1_filter, cost.l1_output), own, strict=True)
-        ):
-            grown = mine + (so_far if i != OUTPUT else 0)
-            l1.append(jnp.where(enters, now.l1[i], jnp.where(leads, grown, so_far)))
+        needs = (cost.l1_input, cost.l1_filter, cost.l1_output)
+        l1 = first_path_l1(model, needs, own, now, leads, works & ~started)
         return (
             LevelCost(
                 runtime=cost.runtime + times * now.delay,
@@ -230,6 +223,28 @@ def _sub_level_cost(model: LevelModel, states: States) -> LevelCost:
     cost, _, iterations = walk_cases(states, step, (start, false, zero))
     average = cost.active_pes / jnp.maximum(iterations, 1).astype(arithmetic.real)
     return dataclasses.replace(cost, active_pes=average)
+
+
+def first_path_l1(
+    model: LevelModel,
+    needs: tuple[Array, ...],
+    own: tuple[Array, ...],
+    now: CaseCost,
+    leads: Array,
+    starts: Array,
+) -> list[Array]:
+    """L1 needs of input, filter and output, of the innermost level on the path of first cases.
+
+    ``leads``: no case has had work before this one; ``starts``: this is the first that
+    has. Until then the level's own needs count, the inputs' once more at each case; from
+    there on, where there is a level below, those of the first sub-tile.
+    """
+    enters = starts & ~model.innermost if model.below is not None else jnp.zeros_like(starts)
+    found = []
+    for tensor, (so_far, mine) in enumerate(zip(needs, own, strict=True)):
+        grown = mine if tensor == OUTPUT else mine + so_far
+        found.append(jnp.where(enters, now.l1[tensor], jnp.where(leads, grown, so_far)))
+    return found
 
 
 def walk_cases(states: States, step: Any, start: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -12,7 +12,15 @@ import jax.numpy as jnp
 from jaxmaestro.encoding.slots import FILTER, INPUT, OUTPUT
 from jaxmaestro.equations.cases import States
 from jaxmaestro.equations.factors import output_factors
-from jaxmaestro.equations.level import CaseCost, LevelModel, case_cost, in_blocks, mapped_volumes, walk_cases
+from jaxmaestro.equations.level import (
+    CaseCost,
+    LevelModel,
+    case_cost,
+    first_path_l1,
+    in_blocks,
+    mapped_volumes,
+    walk_cases,
+)
 
 Array = Any
 
@@ -126,13 +134,8 @@ def _add_case(
     l2_input = cost.l2_input + jnp.where(leads, inputs, 0)
     l2_filter = cost.l2_filter + jnp.where(leads, filters, 0)
     l2_output = jnp.where(leads, now.outputs.egress, cost.l2_output)
-    l1 = []
-    enters = works & ~cost.started & ~model.innermost
-    if model.below is None:
-        enters = jnp.zeros_like(enters)
-    for i, so_far in enumerate((cost.l1_input, cost.l1_filter, cost.l1_output)):
-        grown = own[i] + (so_far if i != OUTPUT else 0)
-        l1.append(jnp.where(enters, now.l1[i], jnp.where(leads, grown, so_far)))
+    needs = (cost.l1_input, cost.l1_filter, cost.l1_output)
+    l1 = first_path_l1(model, needs, own, now, leads, works & ~cost.started)
 
     # Off-chip: the doubly buffered L2 contents move while the level computes.
     fetch, store = 2 * (l2_input + l2_filter), 2 * l2_output
