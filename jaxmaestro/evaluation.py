@@ -76,7 +76,7 @@ def _evaluate_rows(
 
     def run(chunk: np.ndarray) -> Costs:
         padded = _gather(batch, chunk, variants)
-        # The first result is waited for here, in the thread that asked for it.
+        # Waited for here, in the thread that asked for it.
         return jax.tree.map(np.asarray, cost_once(padded, precision))[: len(chunk)]
 
     # The first chunk compiles what all need; side by side each thread would compile it.

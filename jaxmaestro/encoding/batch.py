@@ -49,18 +49,19 @@ def encode(
 
 
 def _check_all(layers: Sequence[object], dataflows: Sequence[object], hardware: Sequence[object]) -> None:
-    for name, values, kind in (
-        ("layers", layers, Layer),
-        ("dataflows", dataflows, Dataflow),
-        ("hardware", hardware, Hardware),
-    ):
-        if isinstance(values, kind) or not hasattr(values, "__len__"):
-            raise DescriptionError(f"{name} must be a sequence", fix=f"give a list of {kind.__name__}")
-        if len(values) == 0:
-            raise ValueError(f"{name} is empty")
-        for index, value in enumerate(values):
-            if not isinstance(value, kind):
-                raise DescriptionError(f"{name}[{index}] is {value!r}", fix=f"it must be a {kind.__name__}")
+    _check("layers", layers, Layer)
+    _check("dataflows", dataflows, Dataflow)
+    _check("hardware", hardware, Hardware)
+
+
+def _check(name: str, values: Sequence[object], kind: type) -> None:
+    if isinstance(values, kind) or not hasattr(values, "__len__"):
+        raise DescriptionError(f"{name} must be a sequence", fix=f"give a list of {kind.__name__}")
+    if len(values) == 0:
+        raise ValueError(f"{name} is empty")
+    for index, value in enumerate(values):
+        if not isinstance(value, kind):
+            raise DescriptionError(f"{name}[{index}] is {value!r}", fix=f"it must be a {kind.__name__}")
 
 
 def encode_pairs(
@@ -71,7 +72,7 @@ def encode_pairs(
     Tuple ``i * len(hardware) + h``. A sequence of length one is repeated. Raises
     ValueError when the lengths of the first two differ.
     """
-    _check_all(layers, dataflows, hardware)
+    _check("hardware", hardware, Hardware)
     return _across(encode(layers, dataflows, [Hardware()]), hardware)
 
 

@@ -15,6 +15,8 @@ from jax import lax
 
 Array = Any
 
+INT32_MAX = 2**31 - 1
+
 
 @dataclasses.dataclass(frozen=True)
 class Arithmetic:

@@ -17,12 +17,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxmaestro.encoding.slots import SLOTS
-from jaxmaestro.equations.arithmetic import truncated_div
+from jaxmaestro.equations.arithmetic import INT32_MAX, truncated_div
 from jaxmaestro.equations.tiles import Tiles
 
 Array = Any
-
-INT32_MAX = 2.0**31 - 1
 
 
 @jax.tree_util.register_dataclass
@@ -96,7 +94,6 @@ class Case:
 
     init: Array  # first tile
     steady: Array
-    edge: Array
     at_edge: Array  # the tile is ragged (edge state, or a first tile that is)
     ragged: Array  # the last active sub-cluster's tile is ragged
     unrolled: Array
@@ -127,7 +124,6 @@ def case_of(tiles: Tiles, states: States, digits: Array, count: Any) -> Case:
     return Case(
         init=first,
         steady=middle,
-        edge=last,
         at_edge=last | (first & states.init_edge),
         ragged=(first & states.init_ragged) | (last & states.edge_ragged),
         unrolled=first & states.init_unrolled,

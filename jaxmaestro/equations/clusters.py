@@ -18,6 +18,7 @@ from jaxmaestro.encoding import slots
 from jaxmaestro.encoding.slots import SLIDES_OVER, SLOTS, R, S, X, Y
 from jaxmaestro.encoding.tables import Batch, MappingTable
 from jaxmaestro.equations.arithmetic import truncated_div
+from jaxmaestro.equations.flags import flag
 
 Array = Any
 
@@ -80,7 +81,7 @@ def analyse_clusters(batch: Batch) -> tuple[list[Level], Shared, Array]:
     references = lay.references[batch.layer].astype(dtype)
     maps = _rows(batch.mappings, batch.mapping)
     flags = lay.flags[batch.layer] | maps.flags
-    flags |= _flag(maps.gemm == sliding, Reason.MISSING_DIMENSION)
+    flags |= flag(maps.gemm == sliding, Reason.MISSING_DIMENSION)
     swept = coupled[:, slots.INPUT] | coupled[:, slots.FILTER]
     num_pes = hw.num_pes[batch.accelerator].astype(dtype)
     bandwidths = hw.noc_bandwidth[batch.accelerator].astype(dtype)
@@ -89,14 +90,14 @@ def analyse_clusters(batch: Batch) -> tuple[list[Level], Shared, Array]:
     cluster = _resolve(maps.cluster, maps.cluster_sz, references)
     closed = jnp.arange(batch.levels)[None, :] < maps.levels[:, None] - 1
     no_cluster = closed & (maps.cluster_sz >= 0) & (cluster < 1)
-    flags |= _flag(no_cluster.any(1), Reason.MISSING_DIMENSION)
+    flags |= flag(no_cluster.any(1), Reason.MISSING_DIMENSION)
     cluster = jnp.where(closed, jnp.maximum(cluster, 1), 1)
     unit = jnp.ones_like(num_pes)
     for closing in range(batch.levels):
         # More PEs in the clusters than exist is illegal, however many more: saturate.
         size = cluster[:, closing]
         unit = jnp.where(truncated_div(num_pes, size) < unit, num_pes + 1, unit * size)
-    flags |= _flag((unit > num_pes) | (num_pes < 1), Reason.ILLEGAL_CLUSTER)
+    flags |= flag((unit > num_pes) | (num_pes < 1), Reason.ILLEGAL_CLUSTER)
     clusters = jnp.maximum(truncated_div(num_pes, jnp.maximum(unit, 1)), 1)
 
     levels: list[Level] = []
@@ -105,14 +106,14 @@ def analyse_clusters(batch: Batch) -> tuple[list[Level], Shared, Array]:
     for index in range(batch.levels):
         exists = index < maps.levels
         own, undefined, undeclared = _own_directives(maps, index, references, dims)
-        flags |= _flag(exists & undefined, Reason.UNDEFINED)
-        flags |= _flag(exists & undeclared, Reason.MISSING_DIMENSION)
+        flags |= flag(exists & undefined, Reason.UNDEFINED)
+        flags |= flag(exists & undeclared, Reason.MISSING_DIMENSION)
         named = own.kind > 0
         stray = (named & ~present).any(1) | ((index > 0) & _stray_below(own, above, swept))
-        flags |= _flag(exists & stray, Reason.MISSING_DIMENSION)
+        flags |= flag(exists & stray, Reason.MISSING_DIMENSION)
         level = _complete(own, above, dims, swept & present, batch.extras)
         level = _apply_stride(level, strides, sizes, sliding, top=index == 0)
-        flags |= _flag(exists & _filter_tile(own, sizes, sliding), Reason.ILLEGAL_FILTER_TILE)
+        flags |= flag(exists & _filter_tile(own, sizes, sliding), Reason.ILLEGAL_FILTER_TILE)
         depth = jnp.clip(maps.levels - 1 - index, 0, bandwidths.shape[1] - 1)
         levels.append(
             Level(
@@ -140,10 +141,6 @@ def analyse_clusters(batch: Batch) -> tuple[list[Level], Shared, Array]:
         row=jnp.arange(batch.layer.shape[0], dtype=jnp.int32),
     )
     return levels, shared, flags
-
-
-def _flag(condition: Array, reason: Reason) -> Array:
-    return jnp.where(condition, jnp.uint32(int(reason)), jnp.uint32(0))
 
 
 def _rows(table: MappingTable, index: Array) -> MappingTable:

@@ -86,7 +86,7 @@ def output_factors(tiles: Tiles, states: States, coupled: Array) -> Factors:
     return Factors(
         work=choose(outer, keep.first, cut.first),
         work_ragged=choose(outer, keep.ragged, cut.ragged),
-        work_last=choose(outer, keep.last_whole, cut.last),
+        work_last=choose(outer, keep.last_whole, cut.last_whole),
         egress=choose(egress_rows, keep.first, None),
         egress_ragged=choose(egress_rows, keep.ragged, None),
         egress_next=choose(egress_rows, keep.following, None),
@@ -105,13 +105,24 @@ class _Representatives:
 
 def _kept(tiles: Tiles, states: States, single: Array) -> _Representatives:
     """Dimensions of the output, in output elements, ``[8, v, b]``."""
-    m, me, ue = (a[:, None] for a in (tiles.out_mapped, tiles.out_mapped_edge, tiles.out_unique_edge))
-    new = tiles.out_unique[:, None]
-    new = jnp.where(new != 0, new, 1)
+    sizes = (tiles.out_mapped, tiles.out_mapped_edge, tiles.out_unique, tiles.out_unique_edge)
     # A lone sub-cluster at the edge is priced by its input tile there, not the output tile.
-    alone = tiles.mapped_edge[:SLOTS, None]
-    spatial = tiles.first_spatial[:, None]
-    init_edge = states.init_edge[:SLOTS]
+    alone = tiles.mapped_edge[:SLOTS]
+    return _representatives(sizes, alone, tiles.first_spatial, states.init_edge[:SLOTS], single)
+
+
+def _reduced(tiles: Tiles, states: States, single: Array) -> _Representatives:
+    """Dimensions that are summed over, ``[r, v, b]``."""
+    sizes = (tiles.mapped, tiles.mapped_edge, tiles.unique, tiles.unique_edge)
+    return _representatives(sizes, tiles.mapped_edge, tiles.spatial, states.init_edge, single)
+
+
+def _representatives(
+    sizes: tuple[Array, Array, Array, Array], alone: Array, spatial: Array, init_edge: Array, single: Array
+) -> _Representatives:
+    """Factors from the sizes of a tile (whole, ragged, not shared, ragged not shared), ``[r, b]``."""
+    m, me, u, ue, alone, spatial = (a[:, None] for a in (*sizes, alone, spatial))
+    new = jnp.where(u != 0, u, 1)
     ragged_init = jnp.where(init_edge, me, m)
 
     def factor(init: Array, steady: Array, edge: Array) -> Factor:
@@ -127,29 +138,4 @@ def _kept(tiles: Tiles, states: States, single: Array) -> _Representatives:
         following=factor(new, new, new),
         last=factor(jnp.where(init_edge, ue, new), new, ue),
         last_whole=factor(jnp.where(init_edge, me, new), new, ue),
-    )
-
-
-def _reduced(tiles: Tiles, states: States, single: Array) -> _Representatives:
-    """Dimensions that are summed over, ``[r, v, b]``."""
-    m, me, ue = (a[:, None] for a in (tiles.mapped, tiles.mapped_edge, tiles.unique_edge))
-    new = tiles.unique[:, None]
-    new = jnp.where(new != 0, new, 1)
-    spatial = tiles.spatial[:, None]
-    ragged_init = jnp.where(states.init_edge, me, m)
-
-    def factor(init: Array, steady: Array, edge: Array) -> Factor:
-        return Factor(
-            jnp.where(spatial, init, ragged_init),
-            jnp.where(spatial, steady, m),
-            jnp.where(spatial, edge, me),
-        )
-
-    last = factor(jnp.where(states.init_edge, me, new), new, ue)
-    return _Representatives(
-        first=factor(m, m, jnp.where(single, me, m)),
-        ragged=factor(ragged_init, m, me),
-        following=factor(new, new, new),
-        last=last,
-        last_whole=last,
     )

@@ -86,7 +86,7 @@ class CaseCost:
     ingress_delay: Array
     egress_delay: Array
     delay: Array  # of one occurrence
-    l1: tuple[Array, Array, Array]  # of the first sub-tile
+    l1: tuple[Array, Array, Array] | None  # of the first sub-tile; None: no level below
     terminates: Array
     overflows: Array
 
@@ -103,10 +103,9 @@ def case_cost(model: LevelModel, states: States, factors: Factors, digits: Array
     outer = outer_spread(tiles, case)
     active = jnp.where(outer.edge, tiles.edge_clusters, tiles.clusters).astype(count)
     base = model.arithmetic.ceil_div(outputs.partial_sums, model.shared.simd_lanes)
-    own_l1 = mapped_volumes(model)
     terminates, overflows = stop_i | stop_f, case.overflows
     if model.below is None or model.subtiles is None:
-        compute, active_pes, l1 = base, active.astype(model.arithmetic.real), own_l1
+        compute, active_pes, l1 = base, active.astype(model.arithmetic.real), None
     else:
         compute, active_pes, l1, stops, wraps = _sub_clusters(model, case, outer.edge, outer.ragged, active)
         innermost = model.innermost
@@ -239,11 +238,13 @@ def first_path_l1(
     has. Until then the level's own needs count, the inputs' once more at each case; from
     there on, where there is a level below, those of the first sub-tile.
     """
-    enters = starts & ~model.innermost if model.below is not None else jnp.zeros_like(starts)
     found = []
     for tensor, (so_far, mine) in enumerate(zip(needs, own, strict=True)):
         grown = mine if tensor == OUTPUT else mine + so_far
-        found.append(jnp.where(enters, now.l1[tensor], jnp.where(leads, grown, so_far)))
+        need = jnp.where(leads, grown, so_far)
+        if now.l1 is not None:
+            need = jnp.where(starts & ~model.innermost, now.l1[tensor], need)
+        found.append(need)
     return found
 
 

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jaxmaestro.description.reasons import Reason
 from jaxmaestro.encoding.slots import SLOTS
 from jaxmaestro.equations.cases import States, analyse_states
+from jaxmaestro.equations.flags import flag
 from jaxmaestro.equations.tiles import Tiles
 
 Array = Any
@@ -62,7 +63,7 @@ def hand_down(
     dims = jnp.where(takes, mapped_edge[:, None], mapped[:, None])
     below_states = analyse_states(below, dims)
     cases = jnp.where(number[0] < needed, below_states.cases, 0)
-    crowded = jnp.where(exists & (needed > variants), jnp.uint32(int(Reason.CAPACITY)), jnp.uint32(0))
+    crowded = flag(exists & (needed > variants), Reason.CAPACITY)
     return Subtiles(weights, variants), dataclasses.replace(below_states, cases=cases), crowded
 
 

@@ -24,8 +24,6 @@ from jaxmaestro.equations.level import (
 
 Array = Any
 
-INT32_MAX = 2**31 - 1
-
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
@@ -108,17 +106,13 @@ def _top_cost(model: LevelModel, states: States) -> TopCost:
 
     def step(cost: TopCost, digits: Array, live: Array) -> tuple[TopCost]:
         now = case_cost(model, states, factors, digits)
-        return (
-            _add_case(
-                model, own, cost, now, live, model.shared.offchip_bandwidth.astype(model.arithmetic.count)
-            ),
-        )
+        return (_add_case(model, own, cost, now, live),)
 
     return walk_cases(states, step, (start,))[0]
 
 
 def _add_case(
-    model: LevelModel, own: tuple[Array, ...], cost: TopCost, now: CaseCost, live: Array, offchip: Array
+    model: LevelModel, own: tuple[Array, ...], cost: TopCost, now: CaseCost, live: Array
 ) -> TopCost:
     arithmetic = model.arithmetic
     works = live & now.works
@@ -137,6 +131,7 @@ def _add_case(
     needs = (cost.l1_input, cost.l1_filter, cost.l1_output)
     l1 = first_path_l1(model, needs, own, now, leads, works & ~cost.started)
 
+    offchip = model.shared.offchip_bandwidth.astype(arithmetic.count)
     # Off-chip: the doubly buffered L2 contents move while the level computes.
     fetch, store = 2 * (l2_input + l2_filter), 2 * l2_output
     two = jnp.asarray(2, arithmetic.count)

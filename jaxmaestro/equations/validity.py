@@ -17,11 +17,12 @@ import jax.numpy as jnp
 from jaxmaestro.description.reasons import DESCRIBED, ILLEGAL, UNFIT, UNSOUND, Reason
 from jaxmaestro.encoding.slots import SLOTS
 from jaxmaestro.encoding.tables import Batch
-from jaxmaestro.equations.arithmetic import Arithmetic
+from jaxmaestro.equations.arithmetic import INT32_MAX, Arithmetic
 from jaxmaestro.equations.clusters import Level
 from jaxmaestro.equations.costs import Costs
+from jaxmaestro.equations.flags import any_of, flag
 from jaxmaestro.equations.tiles import Tiles
-from jaxmaestro.equations.top import INT32_MAX, TopCost
+from jaxmaestro.equations.top import TopCost
 
 Array = Any
 
@@ -41,9 +42,6 @@ def judge(
     count = arithmetic.count
     reasons = costs.reasons
 
-    def mark(reasons: Array, condition: Array, reason: Reason) -> Array:
-        return reasons | jnp.where(condition, jnp.uint32(int(reason)), jnp.uint32(0))
-
     limits = {
         Reason.L1_SIZE: (costs.l1_sizes.sum(-1), hw.l1_size[row]),
         Reason.L2_SIZE: (costs.l2_sizes.sum(-1), hw.l2_size[row]),
@@ -51,29 +49,29 @@ def judge(
         Reason.OFFCHIP_BANDWIDTH: (costs.offchip_bandwidth, hw.offchip_bandwidth[row]),
     }
     for reason, (asked, limit) in limits.items():
-        reasons = mark(reasons, asked > limit.astype(count), reason)
+        reasons |= flag(asked > limit.astype(count), reason)
     units = jnp.maximum(hw.num_pes[row], 1).astype(count) * jnp.maximum(hw.simd_lanes[row], 1).astype(count)
     # Rounded counts are told apart only where they differ by more than rounding can do.
     slack = 0 if arithmetic.exact else costs.layer_macs * FLOAT32_SLACK
-    reasons = mark(reasons, costs.num_macs < costs.layer_macs - slack, Reason.FEWER_MACS)
-    reasons = mark(reasons, costs.num_macs > costs.layer_macs + slack, Reason.MORE_MACS)
+    reasons |= flag(costs.num_macs < costs.layer_macs - slack, Reason.FEWER_MACS)
+    reasons |= flag(costs.num_macs > costs.layer_macs + slack, Reason.MORE_MACS)
     needed = costs.layer_macs.astype(arithmetic.real) / units.astype(arithmetic.real)
     least = needed if arithmetic.exact else needed * (1 - FLOAT32_SLACK)
-    reasons = mark(reasons, costs.runtime.astype(arithmetic.real) < least, Reason.BELOW_ROOFLINE)
-    reasons = mark(reasons, ~top.started[0], Reason.NO_WORK)
+    reasons |= flag(costs.runtime.astype(arithmetic.real) < least, Reason.BELOW_ROOFLINE)
+    reasons |= flag(~top.started[0], Reason.NO_WORK)
     negative = costs.runtime < 0
     for counts in (costs.l1_reads, costs.l1_writes, costs.l2_reads, costs.l2_writes, costs.l2_sizes):
         negative |= (counts < 0).any(-1)
-    reasons = mark(reasons, negative, Reason.NEGATIVE)
-    reasons = mark(reasons, top.terminates[0], Reason.TERMINATES)
-    reasons = mark(reasons, top.overflows[0] | _overflows(costs, level, tiles), Reason.OVERFLOW)
+    reasons |= flag(negative, Reason.NEGATIVE)
+    reasons |= flag(top.terminates[0], Reason.TERMINATES)
+    reasons |= flag(top.overflows[0] | _overflows(costs, level, tiles), Reason.OVERFLOW)
     for value in (hw.simd_lanes[row], hw.noc_bandwidth[row].min(-1), hw.offchip_bandwidth[row]):
-        reasons = mark(reasons, value < 1, Reason.NONPOSITIVE)
+        reasons |= flag(value < 1, Reason.NONPOSITIVE)
 
     # More sub-tiles would not help a tuple that is illegal anyway.
-    hopeless = (reasons & jnp.uint32(int(ILLEGAL & ~Reason.CAPACITY))) != 0
+    hopeless = any_of(reasons, ILLEGAL & ~Reason.CAPACITY)
     reasons = jnp.where(hopeless, reasons & ~jnp.uint32(int(Reason.CAPACITY)), reasons)
-    illegal = (reasons & jnp.uint32(int(ILLEGAL))) != 0
+    illegal = any_of(reasons, ILLEGAL)
     # Of an illegal tuple nothing but its illegality is known.
     return jnp.where(illegal, reasons & jnp.uint32(int(ILLEGAL | DESCRIBED)), reasons)
 
@@ -81,7 +79,7 @@ def judge(
 @jax.jit
 def flagged(costs: Costs, reasons: Array) -> Costs:
     """Costs with their ``reasons``, ``sound`` and ``fits``; the figures of illegal tuples are zero."""
-    illegal = (reasons & jnp.uint32(int(ILLEGAL))) != 0
+    illegal = any_of(reasons, ILLEGAL)
 
     def blank(name: str, value: Array) -> Array:
         if name in _IDENTITY:
@@ -93,8 +91,8 @@ def flagged(costs: Costs, reasons: Array) -> Costs:
     return dataclasses.replace(
         Costs(**blanked),
         reasons=reasons,
-        sound=(reasons & jnp.uint32(int(UNSOUND))) == 0,
-        fits=~illegal & ((reasons & jnp.uint32(int(UNFIT))) == 0),
+        sound=~any_of(reasons, UNSOUND),
+        fits=~illegal & ~any_of(reasons, UNFIT),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from jaxmaestro.encoding.slots import FILTER, INPUT, OUTPUT
 from jaxmaestro.equations import pricing
 from jaxmaestro.equations.costs import TENSORS, Costs
 from jaxmaestro.results import decimals
@@ -23,7 +24,6 @@ from jaxmaestro.results.network import NetworkCosts
 
 Counts = npt.NDArray[np.int64]
 
-INPUT, FILTER, OUTPUT = range(len(TENSORS))
 MIN, MAX, AVERAGE = range(3)
 
 # Clients look columns up by these names, so the odd spaces and the two "Compute Delay (Min)" stay.

@@ -31,18 +31,15 @@ def buffer_analysis(network_costs: NetworkCosts) -> str:
     hardware = network_costs.hardware
     l1 = counts(network_costs.costs.l1_sizes).sum(-1)
     l2 = counts(network_costs.costs.l2_sizes).sum(-1)
-    warnings = [
-        f"[WARNING:Buffer] Per-layer {name} size requirement [{need}] "
-        f"is larger than the given {name} size [{limit}]\n"
-        for name, need, limit in (
-            ("L1", int(l1.max(initial=0)), hardware.l1_size),
-            ("L2", int(l2.max(initial=0)), hardware.l2_size),
-        )
-        if need > limit
-    ]
+    warnings = _warnings(
+        "Buffer",
+        "size",
+        ("L1", int(l1.max(initial=0)), hardware.l1_size),
+        ("L2", int(l2.max(initial=0)), hardware.l2_size),
+    )
     return (
         "Buffer Analysis:\n"
-        + ("".join(warnings) or "[PASS]\n")
+        + warnings
         + "[Model-wise Buffer Summary]\n"
         + f"Model-wise total L2 size usage: {l2.sum()}\n"
         + f"Model-wise total L1 size usage: {l1.sum()}\n"
@@ -52,16 +49,23 @@ def buffer_analysis(network_costs: NetworkCosts) -> str:
 def bandwidth_analysis(network_costs: NetworkCosts) -> str:
     """Warnings where a layer asks for more NoC or off-chip bandwidth than there is (with every CSV)."""
     hardware, c = network_costs.hardware, network_costs.costs
-    warnings = [
-        f"[WARNING:BW] Per-layer {name} BW requirement [{need}] "
-        f"is larger than the given {name} BW [{limit}]\n"
-        for name, need, limit in (
-            ("NoC", int(counts(c.noc_bandwidth_peak).max(initial=0)), hardware.noc_bandwidths[0]),
-            ("OffChip", int(counts(c.offchip_bandwidth).max(initial=0)), hardware.offchip_bandwidth),
-        )
+    return "BW Analysis:\n" + _warnings(
+        "BW",
+        "BW",
+        ("NoC", int(counts(c.noc_bandwidth_peak).max(initial=0)), hardware.noc_bandwidths[0]),
+        ("OffChip", int(counts(c.offchip_bandwidth).max(initial=0)), hardware.offchip_bandwidth),
+    )
+
+
+def _warnings(kind: str, what: str, *requirements: tuple[str, int, int]) -> str:
+    """A line for each (name, need, limit) that is exceeded, or that all pass."""
+    lines = [
+        f"[WARNING:{kind}] Per-layer {name} {what} requirement [{need}] "
+        f"is larger than the given {name} {what} [{limit}]\n"
+        for name, need, limit in requirements
         if need > limit
     ]
-    return "BW Analysis:\n" + ("".join(warnings) or "[PASS]\n")
+    return "".join(lines) or "[PASS]\n"
 
 
 def _layer(c: Costs, bandwidth: str, intensity: str) -> str:
