@@ -73,14 +73,40 @@ class HardwareTable:
 
 
 @jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """The descriptions of every tuple, laid out side by side: what the equations read.
+
+    Layers and mappings have arrays ``[b, ...]``, hardware ``[b, p, ...]``: p points for
+    each pair of layer and mapping. ``points`` (static) says whether the costs keep that
+    axis; ``levels``, ``extras`` and ``variants`` are those of the :class:`Batch`.
+    """
+
+    layers: LayerTable
+    mappings: MappingTable
+    hardware: HardwareTable
+    points: bool = dataclasses.field(metadata={"static": True})
+    levels: int = dataclasses.field(metadata={"static": True})
+    extras: bool = dataclasses.field(metadata={"static": True})
+    variants: tuple[int, ...] = dataclasses.field(metadata={"static": True})
+
+    def __len__(self) -> int:
+        return int(self.layers.sizes.shape[0])
+
+
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, repr=False)
 class Batch:
     """Tuples ``(layer[i], mapping[i], hardware[i])`` of rows of the three tables.
 
+    ``accelerator`` may also be ``[b, p]``: p hardware points for each pair of layer and
+    mapping, all with the same number of PEs, which then share all that does not depend
+    on bandwidths, latencies, lanes and capacities. Costs are ``[b, p]`` accordingly.
+
     ``levels`` and ``extras`` are static: the number of cluster levels that the
     arrays hold, and whether any level names one dimension twice. ``variants`` is
-    static too: how many different sub-tiles a level may hand down (a power of
-    two); a tuple that needs more is flagged ``CAPACITY``, never wrong.
+    static too: how many different sub-tiles a level may hand down, on average over
+    the batch; a tuple whose sub-tiles do not fit is flagged ``CAPACITY``, never wrong.
     """
 
     layers: LayerTable
@@ -88,13 +114,26 @@ class Batch:
     hardware: HardwareTable
     layer: Array  # [b] int32
     mapping: Array  # [b] int32
-    accelerator: Array  # [b] int32
+    accelerator: Array  # [b] or [b, p] int32
     levels: int = dataclasses.field(metadata={"static": True})
     extras: bool = dataclasses.field(metadata={"static": True})
     variants: tuple[int, ...] = dataclasses.field(metadata={"static": True})
 
     def __len__(self) -> int:
         return int(self.layer.shape[0])
+
+    def rows(self) -> Rows:
+        """The descriptions that the tuples refer to."""
+        accelerator = self.accelerator.reshape(self.layer.shape[0], -1)
+        return Rows(
+            layers=jax.tree.map(lambda field: field[self.layer], self.layers),
+            mappings=jax.tree.map(lambda field: field[self.mapping], self.mappings),
+            hardware=jax.tree.map(lambda field: field[accelerator], self.hardware),
+            points=self.accelerator.ndim > 1,
+            levels=self.levels,
+            extras=self.extras,
+            variants=self.variants,
+        )
 
     def __repr__(self) -> str:
         tables = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -37,9 +38,27 @@ class Arithmetic:
         q = truncated_div(a, b)
         return q + (a != q * b).astype(q.dtype)
 
+    def halve(self, a: Array, where: Array) -> Array:
+        """``a`` (not negative) halved and truncated where a mask says so; it broadcasts against ``a``."""
+        if self.exact:
+            return a >> where.astype(a.dtype)
+        return jnp.trunc(a * (1 - where.astype(a.dtype) / 2))
+
 
 EXACT = Arithmetic(jnp.int64, jnp.float64, True, 2**63 - 1, -(2**63))
 FLOAT32 = Arithmetic(jnp.float32, jnp.float32, False, float("inf"), -float("inf"))
+
+
+def product(a: Array, b: Array) -> Array:
+    """``a * b`` in floating point, rounded by itself.
+
+    XLA may contract a product and the sum that it goes into to one operation with one
+    rounding, in one program and not in another; a select in between keeps figures the
+    same to the last bit everywhere. Python and NumPy numbers are multiplied as they are.
+    """
+    if not isinstance(a, jax.Array):
+        return a * b
+    return jnp.where(a == 0, jnp.zeros_like(a), a * b)
 
 
 def truncated_div(a: Array, b: Array) -> Array:

@@ -6,6 +6,10 @@ loop, together with how often it occurs. Cases are walked in the reference's
 order, which some figures depend on: all-init first; then the state of a loop
 advances after the first case and after every ``period`` cases, the period being
 the number of state combinations of all loops inside it.
+
+A loop whose first tile is ragged already has no other state. So what a tile
+looks like is decided by one bit a loop, whether it is in its edge state; and
+what is new in it, by the innermost loop that moved.
 """
 
 from __future__ import annotations
@@ -15,9 +19,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxmaestro.encoding.slots import SLOTS
-from jaxmaestro.equations.arithmetic import INT32_MAX, truncated_div
+from jaxmaestro.equations.arithmetic import truncated_div
 from jaxmaestro.equations.tiles import Tiles
 
 Array = Any
@@ -26,29 +31,30 @@ Array = Any
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class States:
-    """The states that each loop can be in; rows are directives, arrays ``[r, v, b]``.
+    """The states that each loop can be in; rows are directives, arrays ``[r, c]``.
 
-    The last five describe a dimension: the ninth row, if any, repeats its slot.
+    The last four describe a dimension: the ninth row, if any, repeats its slot.
     """
 
     number: Array  # int32, 1 to 3
     period: Array  # int32, cases between two advances
-    steady_times: Array  # occurrences of the steady state
+    repeats: Array  # int32 occurrences of state 1: 1 unless it is the steady one
     has_steady: Array  # bool
-    has_edge: Array
-    init_edge: Array  # the first tile is already ragged
+    edge: Array  # int32 number of the edge state, -1: none
+    init_edge: Array  # bool: the first tile is already ragged
     init_unrolled: Array  # the first tile covers everything
     init_ragged: Array  # spatial: the last sub-cluster of the first iteration is ragged
     edge_ragged: Array  # spatial: ... of the edge iteration
-    cases: Array  # int32 [v, b], how many cases there are
+    cases: Array  # int32 [c], how many cases there are
 
 
-@jax.jit
 def analyse_states(tiles: Tiles, dims: Array) -> States:
-    """States of a level for the tiles that it may be handed, ``dims`` by slot ``[8, v, b]``."""
+    """States of a level for the tiles that it may be handed, ``dims`` by slot ``[8, c]``.
+
+    ``tiles`` has as many columns as ``dims``.
+    """
     dim = tiles.with_ninth(dims, 1)
-    spatial, size, offset = (a[:, None] for a in (tiles.spatial, tiles.size, tiles.offset))
-    clusters = tiles.clusters
+    spatial, size, offset, clusters = tiles.spatial, tiles.size, tiles.offset, tiles.clusters
     steps = truncated_div(dim - size, offset)  # tiles after the first that fit whole
     # Spatial maps advance `clusters` tiles at a time.
     step = offset * clusters
@@ -67,19 +73,20 @@ def analyse_states(tiles: Tiles, dims: Array) -> States:
     has_steady = (reach < dim) & (times > 0)
     has_edge = jnp.where(spatial, spatial_edge, temporal_edge)
     number = 1 + has_steady.astype(jnp.int32) + has_edge.astype(jnp.int32)
+    edge = jnp.where(has_edge, number - 1, -1)
     dimension = (dim < reach, dim <= reach, spatial & (dim < reach), edge_ragged)
     if tiles.doubled is not None:
         # The ninth loop runs by itself, but the dimension is where the later directive has it.
         number = number.at[SLOTS].set(jnp.where(tiles.doubled >= 0, number[SLOTS], 1))
         dimension = tuple(tiles.with_ninth(a[:SLOTS], False) for a in dimension)
     inner = tiles.rank[None, :] > tiles.rank[:, None]
-    period = jnp.prod(jnp.where(inner[:, :, None], number[None], 1), axis=1, dtype=jnp.int32)
+    period = jnp.prod(jnp.where(inner, number[None], 1), axis=1, dtype=jnp.int32)
     return States(
         number=number,
         period=period,
-        steady_times=times,
+        repeats=jnp.where(has_steady & (number > 1), times, 1),
         has_steady=has_steady,
-        has_edge=has_edge,
+        edge=edge,
         init_edge=dimension[0],
         init_unrolled=dimension[1],
         init_ragged=dimension[2],
@@ -88,53 +95,76 @@ def analyse_states(tiles: Tiles, dims: Array) -> States:
     )
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Case:
-    """One iteration case; rows are directives, bool ``[r, v, b]``."""
+class Place:
+    """Where the walk over the cases of some columns is."""
 
-    init: Array  # first tile
-    steady: Array
-    at_edge: Array  # the tile is ragged (edge state, or a first tile that is)
-    ragged: Array  # the last active sub-cluster's tile is ragged
-    unrolled: Array
-    times: Array  # [v, b] occurrences
-    overflows: Array  # [v, b] bool: more occurrences than 31 bits hold
-    all_init: Array  # [v, b]
-
-    def pick(self, init: Array, steady: Array, edge: Array) -> Array:
-        """By row, the value of the state that the loop is in."""
-        return jnp.where(self.init, init, jnp.where(self.steady, steady, edge))
+    index: Array  # int32, number of the case
+    digits: Array  # int32 [r, c], number of the state of each loop, 0 is init
+    countdowns: Array  # int32 [r, c], cases until it advances
 
 
-def case_of(tiles: Tiles, states: States, digits: Array, count: Any) -> Case:
-    """The case in which each loop is in its state number ``digits`` (int32 ``[r, v, b]``, 0 is init).
+def first_place(states: States) -> Place:
+    """The first case of all columns: every loop in its first tile."""
+    return Place(jnp.int32(0), jnp.zeros_like(states.number), jnp.ones_like(states.number))
 
-    ``count`` is the type that occurrences are counted in.
-    """
-    first = digits == 0
-    middle = (digits == 1) & states.has_steady
-    repeats = jnp.where(middle, states.steady_times, 1)
-    # The reference counts occurrences in 32 bits and wraps: so do exact counts, and say so.
-    times = jnp.prod(repeats, axis=0, dtype=jnp.int32 if jnp.issubdtype(count, jnp.integer) else count)
-    overflows = jnp.prod(repeats, axis=0, dtype=jnp.float32) > INT32_MAX
-    if tiles.doubled is not None:
-        first = tiles.with_ninth(first[:SLOTS], True)
-        middle = tiles.with_ninth(middle[:SLOTS], False)
-    last = ~first & ~middle
-    return Case(
-        init=first,
-        steady=middle,
-        at_edge=last | (first & states.init_edge),
-        ragged=(first & states.init_ragged) | (last & states.edge_ragged),
-        unrolled=first & states.init_unrolled,
-        times=times.astype(count),
-        overflows=overflows,
-        all_init=first[:SLOTS].all(0),
+
+def advance(states: States, place: Place) -> Place:
+    """The next case in the reference's order."""
+    due = place.countdowns == 1
+    wrapped = jnp.where(place.digits + 1 == states.number, 0, place.digits + 1)
+    return Place(
+        place.index + 1,
+        jnp.where(due, wrapped, place.digits),
+        jnp.where(due, states.period, place.countdowns - 1),
     )
 
 
-def advance(states: States, digits: Array, countdowns: Array) -> tuple[Array, Array]:
-    """Digits and countdowns (int32 ``[r, v, b]``) of the next case in the reference's order."""
-    due = countdowns == 1
-    wrapped = jnp.where(digits + 1 == states.number, 0, digits + 1)
-    return jnp.where(due, wrapped, digits), jnp.where(due, states.period, countdowns - 1)
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One iteration case of some columns."""
+
+    edge: Array  # bool [r, c]: the loop is in its edge state
+    moved: Array  # int32 [c]: 1 + slot of the innermost loop that is not in its first tile; 0: none
+    ninth_init: Array | None  # bool [c]: the doubled dimension is in its first tile
+    times: Array  # int32 [c] occurrences: the reference counts them in 32 bits and wraps
+
+    @property
+    def all_init(self) -> Array:
+        """Every loop is in its first tile, bool ``[c]``."""
+        return self.moved == 0
+
+
+def case_at(tiles: Tiles, states: States, place: Place) -> Case:
+    """The case at a place of the walk. Occurrences are exact in int32 (see :func:`times_overflow`)."""
+    digits = place.digits
+    edge, ninth_init = digits == states.edge, None
+    if tiles.doubled is not None:
+        edge = tiles.with_ninth(edge[:SLOTS], False)
+        ninth_init = tiles.of_doubled(digits[:SLOTS] == 0, True)
+    # Ranks differ, so the largest of these is the innermost loop's.
+    slot = 16 * tiles.rank[:SLOTS] + jnp.arange(1, SLOTS + 1, dtype=jnp.int32)[:, None]
+    moved = jnp.where(digits[:SLOTS] > 0, slot, 0).max(0) & 15
+    times = jnp.prod(jnp.where(digits == 1, states.repeats, 1), axis=0, dtype=jnp.int32)
+    return Case(edge, moved, ninth_init, times)
+
+
+def times_overflow(states: States) -> Array:
+    """Whether some case occurs more often than 31 bits hold, bool ``[c]``: the one of all steady states."""
+    return jnp.prod(states.repeats, axis=0, dtype=jnp.float32) > 2**31 - 1
+
+
+def walk(states: States, step: Any, start: Any) -> Any:
+    """Fold ``carry = step(carry, place, live)`` over all cases of all columns, in the reference's order."""
+
+    def body(loop: Any) -> Any:
+        place, carry = loop
+        carry = step(carry, place, place.index < states.cases)
+        return advance(states, place), carry
+
+    def unfinished(loop: Any) -> Array:
+        return loop[0].index < longest
+
+    longest = states.cases.max()
+    return lax.while_loop(unfinished, body, (first_place(states), start))[1]

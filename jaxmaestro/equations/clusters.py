@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxmaestro.description.reasons import Reason
 from jaxmaestro.encoding import slots
 from jaxmaestro.encoding.slots import SLIDES_OVER, SLOTS, R, S, X, Y
-from jaxmaestro.encoding.tables import Batch, MappingTable
+from jaxmaestro.encoding.tables import MappingTable, Rows
 from jaxmaestro.equations.arithmetic import truncated_div
 from jaxmaestro.equations.flags import flag
 
@@ -49,8 +49,8 @@ class Level:
     innermost: Array  # [b] bool
     exists: Array  # [b] bool: the mapping has this level
     extra: Extra | None
-    noc_bandwidth: Array  # [b]
-    noc_latency: Array  # [b]
+    noc_bandwidth: Array  # [p, b] by hardware point
+    noc_latency: Array  # [p, b]
 
 
 @jax.tree_util.register_dataclass
@@ -60,32 +60,24 @@ class Shared:
 
     coupled: Array  # bool [3, 8, b], by tensor and slot
     sliding: Array  # bool: R and S slide over Y and X
-    simd_lanes: Array
-    offchip_bandwidth: Array
-    row: Array  # int32: the tuple's place in the batch
+    simd_lanes: Array  # [p, b] by hardware point
+    offchip_bandwidth: Array  # [p, b]
 
 
-@jax.jit
-def analyse_clusters(batch: Batch) -> tuple[list[Level], Shared, Array]:
+def analyse_clusters(batch: Rows) -> tuple[list[Level], Shared, Array]:
     """Every level, top first, what they share, and the reasons (uint32 ``[b]``) found on the way.
 
     Sizes are int32, as in the reference; only counts need more.
     """
     dtype = jnp.int32
-    lay, hw = batch.layers, batch.hardware
-    sizes = lay.sizes[batch.layer].astype(dtype)
-    present = lay.present[batch.layer]
-    coupled = lay.coupled[batch.layer]
-    sliding = lay.sliding[batch.layer]
-    strides = lay.strides[batch.layer].astype(dtype)
-    references = lay.references[batch.layer].astype(dtype)
-    maps = _rows(batch.mappings, batch.mapping)
-    flags = lay.flags[batch.layer] | maps.flags
+    lay, maps, hw = batch.layers, batch.mappings, batch.hardware
+    sizes, strides, references = (a.astype(dtype) for a in (lay.sizes, lay.strides, lay.references))
+    present, coupled, sliding = lay.present, lay.coupled, lay.sliding
+    flags = lay.flags | maps.flags
     flags |= flag(maps.gemm == sliding, Reason.MISSING_DIMENSION)
     swept = coupled[:, slots.INPUT] | coupled[:, slots.FILTER]
-    num_pes = hw.num_pes[batch.accelerator].astype(dtype)
-    bandwidths = hw.noc_bandwidth[batch.accelerator].astype(dtype)
-    latencies = hw.noc_latency[batch.accelerator].astype(dtype)
+    num_pes = hw.num_pes[:, 0].astype(dtype)  # the same at all points of a tuple
+    bandwidths, latencies = hw.noc_bandwidth.astype(dtype), hw.noc_latency.astype(dtype)
 
     cluster = _resolve(maps.cluster, maps.cluster_sz, references)
     closed = jnp.arange(batch.levels)[None, :] < maps.levels[:, None] - 1
@@ -114,7 +106,7 @@ def analyse_clusters(batch: Batch) -> tuple[list[Level], Shared, Array]:
         level = _complete(own, above, dims, swept & present, batch.extras)
         level = _apply_stride(level, strides, sizes, sliding, top=index == 0)
         flags |= flag(exists & _filter_tile(own, sizes, sliding), Reason.ILLEGAL_FILTER_TILE)
-        depth = jnp.clip(maps.levels - 1 - index, 0, bandwidths.shape[1] - 1)
+        depth = jnp.clip(maps.levels - 1 - index, 0, bandwidths.shape[-1] - 1)[:, None, None]
         levels.append(
             Level(
                 spatial=(level.kind == 2).T,
@@ -127,8 +119,8 @@ def analyse_clusters(batch: Batch) -> tuple[list[Level], Shared, Array]:
                 innermost=maps.levels == index + 1,
                 exists=exists,
                 extra=level.extra,
-                noc_bandwidth=jnp.maximum(jnp.take_along_axis(bandwidths, depth[:, None], 1)[:, 0], 1),
-                noc_latency=jnp.take_along_axis(latencies, depth[:, None], 1)[:, 0],
+                noc_bandwidth=jnp.maximum(jnp.take_along_axis(bandwidths, depth, 2)[..., 0], 1).T,
+                noc_latency=jnp.take_along_axis(latencies, depth, 2)[..., 0].T,
             )
         )
         dims = jnp.where(swept & present, jnp.minimum(_first_size(level), dims), 1)
@@ -136,15 +128,10 @@ def analyse_clusters(batch: Batch) -> tuple[list[Level], Shared, Array]:
     shared = Shared(
         coupled=jnp.moveaxis(coupled, 0, -1),
         sliding=sliding,
-        simd_lanes=jnp.maximum(hw.simd_lanes[batch.accelerator], 1),
-        offchip_bandwidth=jnp.maximum(hw.offchip_bandwidth[batch.accelerator], 1),
-        row=jnp.arange(batch.layer.shape[0], dtype=jnp.int32),
+        simd_lanes=jnp.maximum(hw.simd_lanes, 1).T,
+        offchip_bandwidth=jnp.maximum(hw.offchip_bandwidth, 1).T,
     )
     return levels, shared, flags
-
-
-def _rows(table: MappingTable, index: Array) -> MappingTable:
-    return MappingTable(**{f.name: getattr(table, f.name)[index] for f in dataclasses.fields(table)})
 
 
 def _resolve(number: Array, reference: Array, references: Array) -> Array:

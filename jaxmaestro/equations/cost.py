@@ -8,22 +8,24 @@ cases.py, factors.py, reuse.py, subtiles.py, level.py -> top.py -> figures.py
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxmaestro.description.reasons import Reason
-from jaxmaestro.encoding.tables import Batch
+from jaxmaestro.encoding.tables import Batch, Rows
 from jaxmaestro.equations.arithmetic import EXACT, FLOAT32, Arithmetic
-from jaxmaestro.equations.cases import States, analyse_states
-from jaxmaestro.equations.clusters import analyse_clusters
+from jaxmaestro.equations.cases import analyse_states
+from jaxmaestro.equations.clusters import Level, Shared, analyse_clusters
 from jaxmaestro.equations.costs import Costs
 from jaxmaestro.equations.figures import figures
 from jaxmaestro.equations.level import BLOCK, LevelCost, LevelModel, sub_level_cost
-from jaxmaestro.equations.subtiles import hand_down
-from jaxmaestro.equations.tiles import analyse_tiles
-from jaxmaestro.equations.top import top_cost
+from jaxmaestro.equations.subtiles import Columns, Subtiles, hand_down
+from jaxmaestro.equations.tiles import Tiles, analyse_tiles
+from jaxmaestro.equations.top import TopCost, top_cost
 from jaxmaestro.equations.validity import flagged, judge
 
 Array = Any
@@ -44,6 +46,7 @@ def cost(batch: Batch, precision: Precision = "exact", block: int = BLOCK) -> Co
     iteration cases side by side: few on a CPU, so that they fit its caches; give
     the length of the batch on a GPU.
     Illegal tuples get zeros and their ``reasons``; nothing is raised.
+    A batch with several hardware points a pair has costs ``[b, p]``.
 
     Called with arrays (not traced) it repeats a batch in which some tuple needs more
     sub-tiles than ``batch.variants`` provides for; traced, it flags such a tuple
@@ -61,8 +64,7 @@ def cost(batch: Batch, precision: Precision = "exact", block: int = BLOCK) -> Co
 
 def cost_once(batch: Batch, precision: Precision = "exact", block: int = BLOCK) -> Costs:
     """As :func:`cost`, but never repeated: tuples that need more sub-tiles are flagged ``CAPACITY``."""
-    if precision not in ("exact", "float32"):
-        raise ValueError(f"precision is 'exact' or 'float32', not {precision!r}")
+    check_precision(precision)
     if block < 1:
         raise ValueError(f"block is {block}; it must be 1 or more")
     if batch.layer.shape[0] == 0:
@@ -73,46 +75,97 @@ def cost_once(batch: Batch, precision: Precision = "exact", block: int = BLOCK) 
         return compute_costs(batch, EXACT, block)
 
 
+def check_precision(precision: str) -> None:
+    """Raises ValueError for what is no precision."""
+    if precision not in ("exact", "float32"):
+        raise ValueError(f"precision is 'exact' or 'float32', not {precision!r}")
+
+
 def _crowded(costs: Costs) -> bool:
     """Whether some tuple needs more sub-tiles than were provided for."""
     return bool((np.asarray(costs.reasons) & int(Reason.CAPACITY)).any())
 
 
-def compute_costs(batch: Batch, arithmetic: Arithmetic, block: int = BLOCK) -> Costs:
-    """The equations in order; see :func:`cost`.
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Analysis:
+    """Everything about a batch that comes before performance: levels, tiles, what is handed down."""
 
-    Each step is compiled by itself, which takes a fraction of the time that XLA
-    needs for all in one (it copies small operations into every fusion that reads
-    them); an outer jit still makes one program of them.
-    """
-    plain = dataclasses.replace(batch, variants=())  # so that most steps compile once for all variants
-    levels, shared, flags = analyse_clusters(plain)
+    levels: list[Level]  # top first
+    shared: Shared
+    tiles: list[Tiles]
+    columns: list[Columns]
+    subtiles: list[Subtiles]  # of each level but the last
+    flags: Array  # uint32 [b], reasons found so far
+
+
+@jax.jit
+def analyse(batch: Rows) -> Analysis:
+    """Cluster and tile analysis of every level (no counts: sizes are int32)."""
+    levels, shared, flags = analyse_clusters(batch)
     tiles = [analyse_tiles(level, shared.sliding) for level in levels]
     # The layer itself is the only tile that the top is handed.
-    states: list[States] = [analyse_states(tiles[0], levels[0].dims[:, None])]
-    numberings = []
-    for index in range(batch.levels - 1):
-        numbering, below_states, crowded = hand_down(
-            tiles[index], states[index], tiles[index + 1], levels[index + 1].exists, batch.variants[index]
+    row = jnp.arange(len(batch), dtype=jnp.int32)
+    states = analyse_states(tiles[0], levels[0].dims)
+    # Padding is a mapping without levels.
+    states = dataclasses.replace(states, cases=jnp.where(levels[0].exists, states.cases, 0))
+    columns = [Columns(row, states)]
+    subtiles = []
+    for index, variants in enumerate(batch.variants):
+        numbering, handed, crowded = hand_down(
+            tiles[index],
+            columns[index],
+            tiles[index + 1],
+            levels[index + 1].exists,
+            variants * len(batch),
         )
-        numberings.append(numbering)
-        states.append(below_states)
+        subtiles.append(numbering)
+        columns.append(handed)
         flags = flags | crowded
+    return Analysis(levels, shared, tiles, columns, subtiles, flags)
+
+
+@functools.partial(jax.jit, static_argnames=("arithmetic", "block"))
+def perform(analysis: Analysis, arithmetic: Arithmetic, block: int) -> TopCost:
+    """Performance of every level, innermost first."""
     below: LevelCost | None = None
-    for index in range(batch.levels - 1, -1, -1):
-        level = levels[index]
+    for index, level in reversed(list(enumerate(analysis.levels))):
         model = LevelModel(
-            tiles=tiles[index],
+            tiles=analysis.tiles[index],
             innermost=level.innermost,
             noc_bandwidth=level.noc_bandwidth,
             noc_latency=level.noc_latency,
-            shared=shared,
-            subtiles=numberings[index] if below is not None else None,
+            shared=analysis.shared,
+            subtiles=analysis.subtiles[index] if below is not None else None,
             below=below,
             arithmetic=arithmetic,
         )
         if index > 0:
-            below = sub_level_cost(model, states[index], block)
-    top = top_cost(model, states[0], block)
-    costs = figures(plain, levels[0], top, flags, arithmetic)
-    return flagged(costs, judge(plain, costs, levels[0], tiles[0], top, arithmetic))
+            below = sub_level_cost(model, analysis.columns[index], block)
+    return top_cost(model, analysis.columns[0], block)
+
+
+@functools.partial(jax.jit, static_argnames="arithmetic")
+def assess(
+    batch: Rows, level: Level, tiles: Tiles, flags: Array, top: TopCost, arithmetic: Arithmetic
+) -> Costs:
+    """Figures and reasons, from the top ``level`` with its ``tiles``."""
+    costs = figures(batch, level, top, flags, arithmetic)
+    return flagged(batch, costs, judge(batch, costs, level, tiles, top, arithmetic))
+
+
+@jax.jit
+def _rows(batch: Batch) -> Rows:
+    return batch.rows()
+
+
+def compute_costs(batch: Batch, arithmetic: Arithmetic, block: int = BLOCK) -> Costs:
+    """The equations in order; see :func:`cost`.
+
+    A few programs, which together compile faster than one (XLA copies small operations
+    into every fusion that reads them); an outer jit still makes one of them.
+    """
+    rows = _rows(batch)
+    analysis = analyse(rows)
+    top = perform(analysis, arithmetic, block)
+    return assess(rows, analysis.levels[0], analysis.tiles[0], analysis.flags, top, arithmetic)

@@ -14,6 +14,12 @@ Array = Any
 TENSORS = ("input", "filter", "output")
 """Order of the tensor axis."""
 
+BY_THREE = (
+    *("ingress_delay", "egress_delay", "compute_delay", "l1_reads", "l1_writes", "l2_reads", "l2_writes"),
+    *("l1_sizes", "l2_sizes", "energy_l1", "energy_l2"),
+)
+"""Fields with a last axis of three: tensors, or minimum, maximum and average of a delay."""
+
 
 def _total(by_tensor: Array) -> Array:
     """Sum over tensors; outside a 64-bit scope JAX would wrap int64 to int32."""

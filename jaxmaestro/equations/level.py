@@ -3,12 +3,14 @@
 A level's time is the sum over its iteration cases of the slowest of: bringing
 inputs in, computing (what the sub-clusters take), and taking outputs out; only
 in the very first iteration do the first two come one after the other.
+
+Reuse and traffic are the same for all hardware points of a tuple: arrays ``[c]``.
+What the points differ in has one row a point: arrays ``[p, c]``.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 from typing import Any
 
 import jax
@@ -16,31 +18,36 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxmaestro.encoding.slots import FILTER, INPUT, OUTPUT, SLOTS
-from jaxmaestro.equations.arithmetic import Arithmetic
-from jaxmaestro.equations.cases import Case, States, advance, case_of
+from jaxmaestro.equations.arithmetic import Arithmetic, product
+from jaxmaestro.equations.cases import Case, Place, States, case_at, times_overflow, walk
 from jaxmaestro.equations.clusters import Shared
 from jaxmaestro.equations.factors import Factors, output_factors
 from jaxmaestro.equations.reuse import (
+    LAST_SUBTILE,
+    OUTERMOST,
+    SUBTILE,
+    Ingress,
     Outputs,
-    changing_loop,
-    ingress_traffic,
-    outer_spread,
+    Spreads,
+    has,
+    ingress_table,
     outputs_of,
-    ragged_slots,
+    spreads,
 )
-from jaxmaestro.equations.subtiles import Subtiles, look_up, subtile_number
+from jaxmaestro.equations.spatial import input_maps, output_maps, work_of
+from jaxmaestro.equations.subtiles import Columns, Subtiles, look_up
 from jaxmaestro.equations.tiles import Tiles
 
 Array = Any
 
-BLOCK = 64
+BLOCK = 128
 """Columns (sub-tiles of tuples) that are walked through their cases side by side on a CPU."""
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class LevelCost:
-    """What the level above needs of each sub-tile; arrays ``[v, b]``."""
+    """What the level above needs of each sub-tile; arrays ``[c]``, runtime ``[p, c]``."""
 
     runtime: Array  # cycles
     active_pes: Array  # average active PEs, real
@@ -54,31 +61,63 @@ class LevelCost:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class LevelModel:
-    """Everything about a level that its iteration cases share."""
+    """A level of every tuple."""
 
     tiles: Tiles
     innermost: Array  # bool [b]
-    noc_bandwidth: Array  # [b]
-    noc_latency: Array  # [b]
+    noc_bandwidth: Array  # [p, b]
+    noc_latency: Array  # [p, b]
     shared: Shared
     subtiles: Subtiles | None  # None: no tuple of the batch has a level below
     below: LevelCost | None
     arithmetic: Arithmetic = dataclasses.field(metadata={"static": True})
 
-    def take(self, index: Array) -> LevelModel:
-        """The model of some of its columns; ``below`` stays whole."""
+    def take(self, rows: Array) -> LevelModel:
+        """The model of some tuples; ``below`` stays whole."""
         rest = dataclasses.replace(self, below=None)
-        return dataclasses.replace(
-            jax.tree.map(lambda a: jnp.take(a, index, axis=-1), rest), below=self.below
-        )
+        taken = jax.tree.map(lambda a: jnp.take(a, rows, axis=-1, mode="clip"), rest)
+        return dataclasses.replace(taken, below=self.below)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What the cases of some columns share: everything that a case looks up."""
+
+    model: LevelModel
+    states: States
+    spreads: Spreads
+    ingress: Ingress
+    factors: Factors
+    output_mapped: Array  # bool [c]: the output lies over the sub-clusters
+    held: tuple[Array, Array, Array]  # elements of each tensor that a sub-cluster holds
+
+
+def plan(model: LevelModel, states: States) -> Plan:
+    """Work out what the cases of a level share; ``model`` and ``states`` have the same columns."""
+    tiles, coupled, count = model.tiles, model.shared.coupled, model.arithmetic.count
+    mapped = jnp.where(coupled, tiles.mapped[:SLOTS], 1).prod(axis=1, dtype=count)
+    work = work_of(tiles, coupled)
+    maps = output_maps(tiles, coupled, work)
+    weight = model.subtiles.weight if model.subtiles else None
+    return Plan(
+        model=model,
+        states=states,
+        spreads=spreads(tiles, maps, states, coupled, weight),
+        ingress=ingress_table(tiles, input_maps(tiles, coupled), states, coupled, count),
+        factors=output_factors(work, maps, states, tiles.single),
+        output_mapped=(coupled[OUTPUT] & tiles.first_spatial).any(0),
+        held=(mapped[INPUT], mapped[FILTER], mapped[OUTPUT]),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class CaseCost:
-    """Traffic and delays of one case; arrays ``[v, b]``."""
+    """Traffic and delays of one case; arrays ``[c]``, times in cycles ``[p, c]``."""
 
     case: Case
-    ingress: tuple[Array, Array]  # elements of input, of filter
+    times: Array  # occurrences
+    input: Array  # elements brought in
+    filter: Array
     outputs: Outputs
     works: Array  # bool: the reference skips a case without partial sums
     compute: Array  # cycles
@@ -86,215 +125,256 @@ class CaseCost:
     ingress_delay: Array
     egress_delay: Array
     delay: Array  # of one occurrence
-    l1: tuple[Array, Array, Array] | None  # of the first sub-tile; None: no level below
+    first_subtile: Array | None  # column of the first sub-tile; None: no level below
     terminates: Array
     overflows: Array
 
 
-def case_cost(model: LevelModel, states: States, factors: Factors, digits: Array) -> CaseCost:
-    """Traffic and delay of the case given by the loops' states."""
-    tiles, count = model.tiles, model.arithmetic.count
-    case = case_of(tiles, states, digits, count)
-    changing = changing_loop(tiles, case)
-    outputs = outputs_of(tiles, factors, case, model.shared.coupled, count)
-    inputs, stop_i = ingress_traffic(tiles, case, changing, model.shared.coupled[INPUT], count)
-    filters, stop_f = ingress_traffic(tiles, case, changing, model.shared.coupled[FILTER], count)
+def case_cost(plan: Plan, place: Place) -> CaseCost:
+    """Traffic and delay of the case at a place of the walk."""
+    model, arithmetic = plan.model, plan.model.arithmetic
+    tiles, count, real = model.tiles, arithmetic.count, arithmetic.real
+    case = case_at(tiles, plan.states, place)
+    bits = plan.spreads.of(case)
+    outputs = outputs_of(tiles, plan.factors, case, bits, plan.output_mapped, count)
+    inputs, filters, terminates = plan.ingress.of(case, bits)
     works = outputs.partial_sums > 0
-    outer = outer_spread(tiles, case)
-    active = jnp.where(outer.edge, tiles.edge_clusters, tiles.clusters).astype(count)
-    base = model.arithmetic.ceil_div(outputs.partial_sums, model.shared.simd_lanes)
-    terminates, overflows = stop_i | stop_f, case.overflows
+    active = jnp.where(has(bits, OUTERMOST), tiles.edge_clusters, tiles.clusters)
+    base = arithmetic.ceil_div(outputs.partial_sums, model.shared.simd_lanes)
+    overflows = jnp.zeros_like(works)
     if model.below is None or model.subtiles is None:
-        compute, active_pes, l1 = base, active.astype(model.arithmetic.real), None
+        compute, active_pes, first = base, active.astype(real), None
     else:
-        compute, active_pes, l1, stops, wraps = _sub_clusters(model, case, outer.edge, outer.ragged, active)
-        innermost = model.innermost
-        compute = jnp.where(innermost, base, compute)
-        active_pes = jnp.where(innermost, active.astype(model.arithmetic.real), active_pes)
-        terminates = terminates | (works & ~innermost & stops)
-        overflows = overflows | (works & ~innermost & wraps)
-    bandwidth = model.noc_bandwidth.astype(count)
-    latency = model.noc_latency.astype(count)
-    # NoC pipe (MICRO'19, performance analysis): the head takes the latency, then one send a cycle.
-    ingress_delay = latency + model.arithmetic.ceil_div(inputs + filters, bandwidth) - 1
-    egress_delay = latency + model.arithmetic.ceil_div(outputs.egress, bandwidth) - 1
-    overlapped = jnp.maximum(egress_delay, jnp.maximum(compute, ingress_delay))
-    delay = jnp.where(case.all_init, compute + ingress_delay, overlapped)
+        below = _sub_clusters(model, model.below, model.subtiles, bits, active)
+        innermost, first = model.innermost, below.first
+        compute = jnp.where(innermost, base, below.compute)
+        active_pes = jnp.where(innermost, active.astype(real), below.active)
+        terminates = terminates | (works & ~innermost & below.terminates)
+        overflows = works & ~innermost & below.overflows
+    ingress_delay = noc_delay(model, inputs + filters)
+    egress_delay = noc_delay(model, outputs.egress)
+    # In the very first case inputs come before anything is computed or taken out. Selects by
+    # case or tuple are kept out of what has a row a hardware point: they do not vectorise.
+    first_case = (place.index == 0).astype(count)
+    overlapped = jnp.maximum(compute + first_case * ingress_delay, ingress_delay)
     return CaseCost(
-        case,
-        (inputs, filters),
-        outputs,
-        works,
-        compute,
-        active_pes,
-        ingress_delay,
-        egress_delay,
-        delay,
-        l1,
-        terminates,
-        overflows,
+        case=case,
+        times=case.times.astype(count),
+        input=inputs,
+        filter=filters,
+        outputs=outputs,
+        works=works,
+        compute=compute,
+        active=active_pes,
+        ingress_delay=ingress_delay,
+        egress_delay=egress_delay,
+        delay=jnp.maximum(overlapped, egress_delay * (1 - first_case)),
+        first_subtile=first,
+        terminates=terminates,
+        overflows=overflows,
     )
 
 
+def noc_delay(model: LevelModel, elements: Array) -> Array:
+    """Cycles ``[p, c]`` that the NoC takes for some elements ``[c]``.
+
+    It is a pipe (MICRO'19, performance analysis): the head takes the latency, then one send a cycle.
+    """
+    count = model.arithmetic.count
+    sends = model.arithmetic.ceil_div(elements, model.noc_bandwidth.astype(count))
+    return model.noc_latency.astype(count) + sends - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class _Below:
+    """What the sub-clusters of a case do; arrays ``[c]``, ``compute`` ``[p, c]``."""
+
+    compute: Array
+    active: Array
+    first: Array  # column of the sub-tile that stands for the case
+    terminates: Array
+    overflows: Array
+
+
 def _sub_clusters(
-    model: LevelModel, case: Case, edge: Array, ragged: Array, active: Array
-) -> tuple[Array, Array, tuple[Array, Array, Array], Array, Array]:
-    """Time, active PEs and first L1 need of the sub-clusters of a case.
+    model: LevelModel, below: LevelCost, subtiles: Subtiles, bits: Array, active: Array
+) -> _Below:
+    """Time and active PEs of the sub-clusters of a case.
 
     At a ragged spatial edge two sub-tiles are at work: the last sub-cluster's
     and the others'; the slower one counts.
     """
-    below, subtiles, real = model.below, model.subtiles, model.arithmetic.real
-    assert below is not None and subtiles is not None
-    uneven = edge & ragged
+    real = model.arithmetic.real
+    uneven = has(bits, OUTERMOST) & has(bits, OUTERMOST + 1)
     rest = active - 1
-    plain = subtile_number(subtiles, ragged_slots(model.tiles, case, last=False))
-    last = subtile_number(subtiles, ragged_slots(model.tiles, case, last=True))
+    plain = subtiles.first + ((bits >> SUBTILE) & 0xFF)
+    last = subtiles.first + ((bits >> LAST_SUBTILE) & 0xFF)
     runs_plain = ~uneven | (rest > 0)
 
     def of(table: Array) -> tuple[Array, Array]:
-        return look_up(table, plain, model.shared.row), look_up(table, last, model.shared.row)
+        return look_up(table, plain), look_up(table, last)
 
     time_plain, time_last = of(below.runtime)
     compute = jnp.maximum(jnp.where(runs_plain, time_plain, 0), jnp.where(uneven, time_last, 0))
-    compute = jnp.maximum(compute, 0)
     pes_plain, pes_last = of(below.active_pes)
     number = jnp.where(uneven, rest, active).astype(real)
-    pes = jnp.where(uneven, pes_last, 0) + jnp.where(runs_plain, pes_plain * number, 0)
-    pes = jnp.where(pes == 0, active.astype(real), pes)
-    l1 = []
-    for table in (below.l1_input, below.l1_filter, below.l1_output):
-        plain_need, last_need = of(table)
-        l1.append(jnp.where(uneven, last_need, plain_need))
+    pes = jnp.where(uneven, pes_last, 0) + jnp.where(runs_plain, product(pes_plain, number), 0)
     flags = []
     for table in (below.terminates, below.overflows):
         plain_flag, last_flag = of(table)
         flags.append((runs_plain & plain_flag) | (uneven & last_flag))
-    return compute, pes, (l1[0], l1[1], l1[2]), flags[0], flags[1]
+    return _Below(
+        compute=jnp.maximum(compute, 0),
+        active=jnp.where(pes == 0, active.astype(real), pes),
+        first=jnp.where(uneven, last, plain),
+        terminates=flags[0],
+        overflows=flags[1],
+    )
 
 
-def mapped_volumes(model: LevelModel) -> tuple[Array, Array, Array]:
-    """Elements of each tensor that a sub-cluster holds, ``[b]``."""
-    mapped = model.tiles.mapped[:SLOTS]
-    volumes = jnp.where(model.shared.coupled, mapped[None], 1).prod(axis=1, dtype=model.arithmetic.count)
-    return volumes[INPUT], volumes[FILTER], volumes[OUTPUT]
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """The cases up to the first one that has work; arrays ``[c]``.
+
+    Until then buffers are sized by the level's own needs, those of the inputs once
+    more at each case; from there on, where there is a level below, by the needs of
+    its first sub-tile.
+    """
+
+    cases: Array  # int32
+    started: Array  # bool
+    subtile: Array  # int32 column of the first sub-tile
+
+    def add(self, now: CaseCost, live: Array) -> Start:
+        """One more case, where it is ``live``."""
+        leads = live & ~self.started
+        starts = leads & now.works
+        subtile = self.subtile
+        if now.first_subtile is not None:
+            subtile = jnp.where(starts, now.first_subtile, subtile)
+        return Start(self.cases + leads.astype(jnp.int32), self.started | starts, subtile)
+
+    def l1_needs(self, plan: Plan) -> list[Array]:
+        """L1 needs of input, filter and output on the path of first cases, elements ``[c]``."""
+        model = plan.model
+        cases = self.cases.astype(model.arithmetic.count)
+        needs = [
+            plan.held[INPUT] * cases,
+            plan.held[FILTER] * cases,
+            plan.held[OUTPUT] * jnp.minimum(cases, 1),
+        ]
+        if model.below is None:
+            return needs
+        enters = self.started & ~model.innermost
+        tables = (model.below.l1_input, model.below.l1_filter, model.below.l1_output)
+        return [
+            jnp.where(enters, look_up(table, self.subtile), need)
+            for need, table in zip(needs, tables, strict=True)
+        ]
 
 
-@functools.partial(jax.jit, static_argnames="block")
-def sub_level_cost(model: LevelModel, states: States, block: int) -> LevelCost:
+def no_start(columns: int) -> Start:
+    """Before any case."""
+    zero = jnp.zeros(columns, jnp.int32)
+    return Start(zero, jnp.zeros(columns, bool), zero)
+
+
+def sub_level_cost(model: LevelModel, columns: Columns, block: int) -> LevelCost:
     """Cost of a level below the top for every sub-tile that it may be handed."""
-    cost: LevelCost = in_blocks(_sub_level_cost, model, states, block)
+    cost: LevelCost = in_blocks(_sub_level_cost, model, columns, block)
     return cost
 
 
-def _sub_level_cost(model: LevelModel, states: States) -> LevelCost:
-    arithmetic = model.arithmetic
-    factors = output_factors(model.tiles, states, model.shared.coupled)
-    shape = states.cases.shape
-    zero = jnp.zeros(shape, arithmetic.count)
-    real = jnp.zeros(shape, arithmetic.real)
-    own = mapped_volumes(model)
-    false = jnp.zeros(shape, bool)
-    start = LevelCost(zero, real, zero, zero, zero, false, false)
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class _Sums:
+    """Sums over the cases of a level below the top."""
 
-    def step(cost: LevelCost, started: Array, iterations: Array, digits: Array, live: Array) -> Any:
-        now = case_cost(model, states, factors, digits)
+    runtime: Array  # [p, c]
+    active_pes: Array  # real [c]
+    iterations: Array
+    terminates: Array  # bool
+    overflows: Array
+    start: Start
+
+
+def _sub_level_cost(model: LevelModel, states: States) -> LevelCost:
+    arithmetic, columns = model.arithmetic, states.cases.shape[0]
+    shared = plan(model, states)
+
+    def step(sums: _Sums, place: Place, live: Array) -> _Sums:
+        now = case_cost(shared, place)
         works = live & now.works
-        times = jnp.where(works, now.case.times, 0)
-        leads = live & ~started  # buffers are sized again until a case has work
-        stops = ((leads | works) & now.terminates) | (live & (now.case.times < 1))
-        needs = (cost.l1_input, cost.l1_filter, cost.l1_output)
-        l1 = first_path_l1(model, needs, own, now, leads, works & ~started)
-        return (
-            LevelCost(
-                runtime=cost.runtime + times * now.delay,
-                active_pes=cost.active_pes + now.active * times.astype(arithmetic.real),
-                l1_input=l1[0],
-                l1_filter=l1[1],
-                l1_output=l1[2],
-                terminates=cost.terminates | stops,
-                overflows=cost.overflows | (live & now.overflows),
-            ),
-            started | works,
-            iterations + times,
+        times = jnp.where(works, now.times, 0)
+        leads = live & ~sums.start.started
+        return _Sums(
+            runtime=sums.runtime + times * now.delay,
+            active_pes=sums.active_pes + product(now.active, times.astype(arithmetic.real)),
+            iterations=sums.iterations + times,
+            terminates=sums.terminates | stops(now, live, leads | works),
+            overflows=sums.overflows | (live & now.overflows),
+            start=sums.start.add(now, live),
         )
 
-    cost, _, iterations = walk_cases(states, step, (start, false, zero))
-    average = cost.active_pes / jnp.maximum(iterations, 1).astype(arithmetic.real)
-    return dataclasses.replace(cost, active_pes=average)
+    false = jnp.zeros(columns, bool)
+    sums: _Sums = walk(
+        states,
+        step,
+        _Sums(
+            runtime=jnp.zeros((model.noc_bandwidth.shape[0], columns), arithmetic.count),
+            active_pes=jnp.zeros(columns, arithmetic.real),
+            iterations=jnp.zeros(columns, arithmetic.count),
+            terminates=false,
+            overflows=false,
+            start=no_start(columns),
+        ),
+    )
+    l1 = sums.start.l1_needs(shared)
+    return LevelCost(
+        runtime=sums.runtime,
+        active_pes=sums.active_pes / jnp.maximum(sums.iterations, 1).astype(arithmetic.real),
+        l1_input=l1[INPUT],
+        l1_filter=l1[FILTER],
+        l1_output=l1[OUTPUT],
+        terminates=sums.terminates,
+        overflows=sums.overflows | times_overflow(states),
+    )
 
 
-def first_path_l1(
-    model: LevelModel,
-    needs: tuple[Array, ...],
-    own: tuple[Array, ...],
-    now: CaseCost,
-    leads: Array,
-    starts: Array,
-) -> list[Array]:
-    """L1 needs of input, filter and output, of the innermost level on the path of first cases.
-
-    ``leads``: no case has had work before this one; ``starts``: this is the first that
-    has. Until then the level's own needs count, the inputs' once more at each case; from
-    there on, where there is a level below, those of the first sub-tile.
-    """
-    found = []
-    for tensor, (so_far, mine) in enumerate(zip(needs, own, strict=True)):
-        grown = mine if tensor == OUTPUT else mine + so_far
-        need = jnp.where(leads, grown, so_far)
-        if now.l1 is not None:
-            need = jnp.where(starts & ~model.innermost, now.l1[tensor], need)
-        found.append(need)
-    return found
+def stops(now: CaseCost, live: Array, looks: Array) -> Array:
+    """Whether the reference terminates in a case: it ``looks`` into it, or it never occurs."""
+    return (looks & now.terminates) | (live & (now.case.times < 1))
 
 
-def walk_cases(states: States, step: Any, start: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Fold ``step(*carry, digits, live)`` over all cases of all columns, in the reference's order."""
-    digits, countdowns = jnp.zeros_like(states.number), jnp.ones_like(states.number)
-
-    def body(loop: Any) -> Any:
-        index, digits, countdowns, carry = loop
-        carry = step(*carry, digits, index < states.cases)
-        digits, countdowns = advance(states, digits, countdowns)
-        return index + 1, digits, countdowns, carry
-
-    def unfinished(loop: Any) -> Array:
-        return (loop[0] < states.cases).any()
-
-    return lax.while_loop(unfinished, body, (jnp.int32(0), digits, countdowns, start))[3]
-
-
-def in_blocks(cost_of: Any, model: LevelModel, states: States, block: int) -> Any:
-    """``cost_of(model, states)`` over all columns (sub-tile, tuple) in blocks of like length.
+def in_blocks(cost_of: Any, model: LevelModel, columns: Columns, block: int) -> Any:
+    """``cost_of(model, states)`` over all columns in blocks of like length.
 
     A block takes as long as its column with the most cases, so columns are sorted
     by their number of cases first; columns without any are skipped.
     """
-    shape = states.cases.shape
-    tuples = shape[1]
-    columns = states.cases.size
-    if columns <= block:
-        return cost_of(model, states)
-    order = jnp.argsort(-states.cases.reshape(-1))
-    padding = -columns % block
+    cases = columns.states.cases
+    number = cases.shape[0]
+    if number <= block:
+        return cost_of(model.take(columns.row), columns.states)
+    order = jnp.argsort(-cases)
+    padding = -number % block
     padded = jnp.concatenate([order, jnp.broadcast_to(order[-1:], (padding,))]).reshape(-1, block)
-    flat = jax.tree.map(lambda a: a.reshape(*a.shape[:-2], columns), states)
 
     def one(index: Array) -> Any:
-        here = jax.tree.map(lambda a: jnp.take(a, index, axis=-1)[..., None, :], flat)
-        return cost_of(model.take(jnp.remainder(index, tuples)), here)
+        here = jax.tree.map(lambda a: jnp.take(a, index, axis=-1, mode="clip"), columns)
+        return cost_of(model.take(here.row), here.states)
 
     nothing = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(one, padded[0]))
 
     def one_or_none(index: Array) -> Any:
-        return lax.cond(flat.cases[index[0]] > 0, one, lambda _: nothing, index)
+        return lax.cond(cases[index[0]] > 0, one, lambda _: nothing, index)
 
     results = lax.map(one_or_none, padded)
-    place = jnp.zeros(columns, jnp.int32).at[order].set(jnp.arange(columns, dtype=jnp.int32))
+    place = jnp.zeros(number, jnp.int32).at[order].set(jnp.arange(number, dtype=jnp.int32))
 
     def restore(a: Array) -> Array:
-        a = jnp.moveaxis(a, 0, -2)  # [..., 1, blocks, block]
-        a = a.reshape(*a.shape[:-3], -1)
-        return jnp.take(a, place, axis=-1).reshape(*a.shape[:-1], *shape)
+        a = jnp.moveaxis(a, 0, -2)  # [..., blocks, block]
+        return jnp.take(a.reshape(*a.shape[:-2], -1), place, axis=-1, mode="clip")
 
     return jax.tree.map(restore, results)

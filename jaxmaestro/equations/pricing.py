@@ -6,6 +6,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from jaxmaestro.equations.arithmetic import product
+
 Array = Any
 
 MAC_AREA, MAC_POWER = 283.0, 1.2223  # um^2, mW
@@ -20,32 +22,33 @@ L1_ENERGY, L2_ENERGY = 1.68, 18.61  # energy of an access, in MACs
 
 def bus_scale(num_pes: Array) -> Array:
     """Size of a bus in units, growing linearly with the PEs that it joins."""
-    return BUS_SLOPE * num_pes + BUS_OFFSET
+    return product(num_pes, BUS_SLOPE) + BUS_OFFSET
 
 
 def arbiter_scale(num_pes: Array) -> Array:
     """Size of a matrix arbiter in units, growing quadratically."""
-    return ARBITER_SQUARE * num_pes**2 + ARBITER_SLOPE * num_pes + ARBITER_OFFSET
+    linear = product(num_pes, ARBITER_SLOPE)
+    return product(num_pes**2, ARBITER_SQUARE) + linear + ARBITER_OFFSET
 
 
 def area_of(num_pes: Array, lanes: Array, noc_bandwidth: Array, l1: Array, l2: Array) -> Array:
     """Area in um^2: PEs with their L1, one L2, one bus and its arbiter. Sizes in bytes."""
-    pe = MAC_AREA * lanes + SRAM_AREA * _cells(l1)
-    bus = BUS_AREA * bus_scale(num_pes) * noc_bandwidth
+    pe = product(lanes, MAC_AREA) + product(_cells(l1), SRAM_AREA)
+    bus = product(BUS_AREA * bus_scale(num_pes), noc_bandwidth)
     arbiter = jnp.maximum(ARBITER_AREA * arbiter_scale(num_pes), ARBITER_AREA)
-    return num_pes * pe + SRAM_AREA * _cells(l2) + bus + arbiter
+    return product(num_pes, pe) + product(_cells(l2), SRAM_AREA) + bus + arbiter
 
 
 def powers_of(
     num_pes: Array, lanes: Array, noc_bandwidth: Array, l1: Array, l2: Array
 ) -> tuple[Array, Array, Array, Array]:
     """Power in mW of all MACs, all L1s, the L2, the NoC."""
-    bus = BUS_POWER * bus_scale(num_pes) / 1000 * noc_bandwidth
+    bus = product(BUS_POWER * bus_scale(num_pes) / 1000, noc_bandwidth)
     arbiter = jnp.maximum(ARBITER_POWER * arbiter_scale(num_pes) / 1000, ARBITER_POWER)
     return (
-        num_pes * MAC_POWER * lanes,
-        num_pes * SRAM_POWER * _cells(l1),
-        SRAM_POWER * _cells(l2),
+        product(product(num_pes, MAC_POWER), lanes),
+        product(product(num_pes, SRAM_POWER), _cells(l1)),
+        product(_cells(l2), SRAM_POWER),
         bus + arbiter,
     )
 

@@ -45,11 +45,27 @@ class Tiles:
     edge_clusters: Array  # [b] active sub-clusters in the last spatial iteration
     doubled: Array | None  # [b] slot that the ninth row repeats; -1: none. None: no ninth row
 
+    @property
+    def single(self) -> Array:
+        """Whether one sub-cluster alone is active in the last spatial iteration, bool ``[b]``."""
+        return self.edge_clusters == 1
+
+    def take(self, columns: Array) -> Tiles:
+        """The tiles of some columns, in this order."""
+        taken: Tiles = jax.tree.map(lambda a: jnp.take(a, columns, axis=-1), self)
+        return taken
+
     def with_ninth(self, by_slot: Array, otherwise: Any) -> Array:
         """``by_slot`` (``[8, ...]``) with, if there is a ninth row, the doubled slot's value under it."""
         if self.doubled is None:
             return by_slot
         return jnp.concatenate([by_slot, self.of_doubled(by_slot, otherwise)[None]])
+
+    def padded(self, by_slot: Array, otherwise: Any) -> Array:
+        """``by_slot`` (``[8, b]``) with, if there is a ninth row, ``otherwise`` under it."""
+        if self.doubled is None:
+            return by_slot
+        return jnp.concatenate([by_slot, jnp.full_like(by_slot[:1], otherwise)])
 
     def of_doubled(self, by_slot: Array, otherwise: Any) -> Array:
         """Value of the doubled slot, ``otherwise`` where there is none."""
@@ -60,7 +76,6 @@ class Tiles:
         return value
 
 
-@jax.jit
 def analyse_tiles(level: Level, sliding: Array) -> Tiles:
     """Tile sizes of a level. ``sliding`` (bool ``[b]``): Y and X are slid over by R and S."""
     size, offset, dims = level.size, level.offset, level.dims

@@ -3,51 +3,54 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxmaestro.encoding.slots import FILTER, INPUT, OUTPUT
-from jaxmaestro.equations.cases import States
-from jaxmaestro.equations.factors import output_factors
+from jaxmaestro.equations.arithmetic import Arithmetic, product
+from jaxmaestro.equations.cases import Place, States, times_overflow, walk
 from jaxmaestro.equations.level import (
     CaseCost,
     LevelModel,
+    Start,
     case_cost,
-    first_path_l1,
     in_blocks,
-    mapped_volumes,
-    walk_cases,
+    no_start,
+    plan,
+    stops,
 )
+from jaxmaestro.equations.subtiles import Columns
 
 Array = Any
+
+_BEYOND = 2**62
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Delays:
-    """Running minimum, maximum and sum of a delay, arrays ``[1, b]``."""
+    """Minimum, maximum and sum of a delay over the iterations, cycles ``[p, b]``."""
 
     least: Array
     most: Array
     total: Array
 
-    def add(self, delay: Array, times: Array, works: Array) -> Delays:
+    def add(self, delay: Array, times: Array, beyond: Array) -> Delays:
+        """One more case; see :meth:`Performance.add` for ``beyond``."""
         return Delays(
-            jnp.where(works, jnp.minimum(self.least, delay), self.least),
-            jnp.where(works, jnp.maximum(self.most, delay), self.most),
+            jnp.minimum(self.least, delay + beyond),
+            jnp.maximum(self.most, delay - beyond),
             self.total + times * delay,
         )
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class TopCost:
-    """Sums over the iterations of the top level, arrays ``[1, b]``."""
+class Totals:
+    """Sums over the iterations of the top level that all hardware points share, arrays ``[b]``."""
 
-    runtime: Array
     macs: Array
     output_accesses: Array  # L1 reads and writes of outputs: skipped cases count here
     l2_read_input: Array
@@ -56,119 +59,117 @@ class TopCost:
     l2_input: Array  # L2 size, without double buffering
     l2_filter: Array
     l2_output: Array
-    l1_input: Array
-    l1_filter: Array
-    l1_output: Array
+    active_pes: Array  # real, summed over iterations
+    iterations: Array
+    last_macs: Array
+    last_traffic: Array
+    overflows: Array  # bool: the reference's 32-bit counter of occurrences overflows
+    terminates: Array  # bool
+
+    def add(self, now: CaseCost, live: Array, start: Start, real: Any) -> Totals:
+        """One more case, where it is ``live``; ``start`` is before it."""
+        works = live & now.works
+        leads = live & ~start.started  # buffers are sized until a case has had work
+        occurs = jnp.where(live, now.times, 0)
+        times = jnp.where(works, now.times, 0)
+        macs, egress = now.outputs.macs, now.outputs.egress
+        return Totals(
+            macs=self.macs + times * macs,
+            output_accesses=self.output_accesses + occurs * macs,
+            l2_read_input=self.l2_read_input + times * now.input,
+            l2_read_filter=self.l2_read_filter + times * now.filter,
+            l2_write_output=self.l2_write_output + occurs * egress,
+            l2_input=self.l2_input + jnp.where(leads, now.input, 0),
+            l2_filter=self.l2_filter + jnp.where(leads, now.filter, 0),
+            l2_output=jnp.where(leads, egress, self.l2_output),
+            active_pes=self.active_pes + product(now.active, times.astype(real)),
+            iterations=self.iterations + times,
+            last_macs=jnp.where(works, macs, self.last_macs),
+            last_traffic=jnp.where(works, now.input + now.filter, self.last_traffic),
+            overflows=self.overflows | (live & now.overflows),
+            terminates=self.terminates | stops(now, live, leads | works),
+        )
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Performance:
+    """Sums over the iterations of the top level by hardware point, arrays ``[p, b]``."""
+
+    runtime: Array
     peak_bandwidth: Array
     bandwidth_sum: Array
     offchip_bandwidth: Array
     ingress: Delays
     egress: Delays
     compute: Delays
-    active_pes: Array  # real, summed over iterations
-    iterations: Array
-    last_macs: Array
-    last_traffic: Array
-    started: Array  # bool: some case had work
-    overflows: Array  # bool: the reference's 32-bit counter of occurrences overflows
-    terminates: Array  # bool
+
+    def add(
+        self, now: CaseCost, live: Array, totals: Totals, offchip: Array, arithmetic: Arithmetic
+    ) -> Performance:
+        """One more case, where it is ``live``; ``totals`` include it."""
+        works = live & now.works
+        times = jnp.where(works, now.times, 0)
+        busiest = jnp.where(works, jnp.maximum(now.input + now.filter, now.outputs.egress), 0)
+        contents = jnp.maximum(totals.l2_input + totals.l2_filter, totals.l2_output)
+        # Added to a figure, this keeps cases without work out of a minimum, as its negative
+        # does out of a maximum.
+        beyond = jnp.where(works, 0, jnp.asarray(_BEYOND, times.dtype))
+        # Off-chip: the doubly buffered L2 contents move while the level computes.
+        delay = jnp.maximum(now.delay, arithmetic.div(contents, offchip))
+        compute = jnp.maximum(now.compute, 1)
+        asks = arithmetic.div(jnp.where(works, 2 * contents, 0), compute)
+        return Performance(
+            runtime=self.runtime + times * delay,
+            peak_bandwidth=jnp.maximum(self.peak_bandwidth, arithmetic.div(busiest, compute)),
+            bandwidth_sum=self.bandwidth_sum + arithmetic.div(times * busiest, compute),
+            # Halved at every case, so the order of the cases matters.
+            offchip_bandwidth=arithmetic.halve(jnp.maximum(self.offchip_bandwidth, asks), works),
+            ingress=self.ingress.add(now.ingress_delay, times, beyond),
+            egress=self.egress.add(now.egress_delay, times, beyond),
+            compute=self.compute.add(compute, times, beyond),
+        )
 
 
-@functools.partial(jax.jit, static_argnames="block")
-def top_cost(model: LevelModel, states: States, block: int) -> TopCost:
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TopCost:
+    """What the top level's iterations come to."""
+
+    totals: Totals
+    performance: Performance
+    l1_input: Array  # [b]
+    l1_filter: Array
+    l1_output: Array
+    started: Array  # bool [b]: some case had work
+
+
+def top_cost(model: LevelModel, columns: Columns, block: int) -> TopCost:
     """Figures of the top level, whose only tile is the layer."""
-    cost: TopCost = in_blocks(_top_cost, model, states, block)
+    cost: TopCost = in_blocks(_top_cost, model, columns, block)
     return cost
 
 
 def _top_cost(model: LevelModel, states: States) -> TopCost:
-    arithmetic = model.arithmetic
-    factors = output_factors(model.tiles, states, model.shared.coupled)
-    shape = states.cases.shape
-    zero = jnp.zeros(shape, arithmetic.count)
-    false = jnp.zeros(shape, bool)
-    delays = Delays(jnp.full(shape, arithmetic.largest, arithmetic.count), zero, zero)
-    own = mapped_volumes(model)
-    real = jnp.zeros(shape, arithmetic.real)
-    zeros: dict[str, Any] = {f.name: zero for f in dataclasses.fields(TopCost)}
-    start = TopCost(
-        **{
-            **zeros,
-            "ingress": delays,
-            "egress": delays,
-            "compute": delays,
-            "active_pes": real,
-            "started": false,
-            "overflows": false,
-            "terminates": false,
-        }
-    )
-
-    def step(cost: TopCost, digits: Array, live: Array) -> tuple[TopCost]:
-        now = case_cost(model, states, factors, digits)
-        return (_add_case(model, own, cost, now, live),)
-
-    return walk_cases(states, step, (start,))[0]
-
-
-def _add_case(
-    model: LevelModel, own: tuple[Array, ...], cost: TopCost, now: CaseCost, live: Array
-) -> TopCost:
-    arithmetic = model.arithmetic
-    works = live & now.works
-    leads = live & ~cost.started  # buffers are sized until a case has had work
-    occurs = jnp.where(live, now.case.times, 0)
-    times = jnp.where(works, now.case.times, 0)
-    inputs, filters = now.ingress
-    traffic = inputs + filters
-    busiest = jnp.maximum(traffic, now.outputs.egress)
-
-    stops = ((leads | works) & now.terminates) | (live & (now.case.times < 1))
-
-    l2_input = cost.l2_input + jnp.where(leads, inputs, 0)
-    l2_filter = cost.l2_filter + jnp.where(leads, filters, 0)
-    l2_output = jnp.where(leads, now.outputs.egress, cost.l2_output)
-    needs = (cost.l1_input, cost.l1_filter, cost.l1_output)
-    l1 = first_path_l1(model, needs, own, now, leads, works & ~cost.started)
-
+    arithmetic, columns = model.arithmetic, states.cases.shape[0]
+    shared = plan(model, states)
     offchip = model.shared.offchip_bandwidth.astype(arithmetic.count)
-    # Off-chip: the doubly buffered L2 contents move while the level computes.
-    fetch, store = 2 * (l2_input + l2_filter), 2 * l2_output
-    two = jnp.asarray(2, arithmetic.count)
-    fetch_delay = arithmetic.div(arithmetic.div(fetch, offchip), two)
-    store_delay = arithmetic.div(arithmetic.div(store, offchip), two)
-    delay = jnp.maximum(now.delay, jnp.maximum(fetch_delay, store_delay))
-    compute = jnp.where(now.compute == 0, 1, now.compute)
-    asks = arithmetic.div(jnp.maximum(fetch, store), compute)
-    # Halved at every case, so the order of the cases matters.
-    offchip_bandwidth = arithmetic.div(jnp.maximum(cost.offchip_bandwidth, asks), two)
 
-    return TopCost(
-        runtime=cost.runtime + times * delay,
-        macs=cost.macs + times * now.outputs.macs,
-        output_accesses=cost.output_accesses + occurs * now.outputs.macs,
-        l2_read_input=cost.l2_read_input + times * inputs,
-        l2_read_filter=cost.l2_read_filter + times * filters,
-        l2_write_output=cost.l2_write_output + occurs * now.outputs.egress,
-        l2_input=l2_input,
-        l2_filter=l2_filter,
-        l2_output=l2_output,
-        l1_input=l1[INPUT],
-        l1_filter=l1[FILTER],
-        l1_output=l1[OUTPUT],
-        peak_bandwidth=jnp.where(
-            works, jnp.maximum(cost.peak_bandwidth, arithmetic.div(busiest, compute)), cost.peak_bandwidth
-        ),
-        bandwidth_sum=cost.bandwidth_sum + arithmetic.div(times * busiest, compute),
-        offchip_bandwidth=jnp.where(works, offchip_bandwidth, cost.offchip_bandwidth),
-        ingress=cost.ingress.add(now.ingress_delay, times, works),
-        egress=cost.egress.add(now.egress_delay, times, works),
-        compute=cost.compute.add(compute, times, works),
-        active_pes=cost.active_pes + now.active * times.astype(arithmetic.real),
-        iterations=cost.iterations + times,
-        last_macs=jnp.where(works, now.outputs.macs, cost.last_macs),
-        last_traffic=jnp.where(works, traffic, cost.last_traffic),
-        started=cost.started | works,
-        overflows=cost.overflows | (live & now.overflows),
-        terminates=cost.terminates | stops,
-    )
+    def step(sums: Any, place: Place, live: Array) -> Any:
+        start, totals, performance = sums
+        now = case_cost(shared, place)
+        totals = totals.add(now, live, start, arithmetic.real)
+        performance = performance.add(now, live, totals, offchip, arithmetic)
+        return start.add(now, live), totals, performance
+
+    zero = jnp.zeros(columns, arithmetic.count)
+    false = jnp.zeros(columns, bool)
+    zeros: dict[str, Any] = {f.name: zero for f in dataclasses.fields(Totals)}
+    zeros |= {"active_pes": jnp.zeros(columns, arithmetic.real), "overflows": false, "terminates": false}
+    priced = jnp.zeros((model.noc_bandwidth.shape[0], columns), arithmetic.count)
+    delays = Delays(jnp.full_like(priced, arithmetic.largest), priced, priced)
+    performance = Performance(priced, priced, priced, priced, delays, delays, delays)
+    start, totals, performance = walk(states, step, (no_start(columns), Totals(**zeros), performance))
+    l1 = start.l1_needs(shared)
+    totals = dataclasses.replace(totals, overflows=totals.overflows | times_overflow(states))
+    return TopCost(totals, performance, l1[INPUT], l1[FILTER], l1[OUTPUT], start.started)

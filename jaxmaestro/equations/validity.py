@@ -8,7 +8,6 @@ stay as they are; these flags say what to make of them.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from typing import Any
 
 import jax
@@ -16,7 +15,7 @@ import jax.numpy as jnp
 
 from jaxmaestro.description.reasons import DESCRIBED, ILLEGAL, UNFIT, UNSOUND, Reason
 from jaxmaestro.encoding.slots import SLOTS
-from jaxmaestro.encoding.tables import Batch
+from jaxmaestro.encoding.tables import Rows
 from jaxmaestro.equations.arithmetic import INT32_MAX, Arithmetic
 from jaxmaestro.equations.clusters import Level
 from jaxmaestro.equations.costs import Costs
@@ -33,24 +32,23 @@ _IDENTITY = {"num_pes", "noc_bandwidth", "simd_lanes", "layer_macs", "reasons", 
 """Fields that stay as they are when a tuple is illegal."""
 
 
-@functools.partial(jax.jit, static_argnames="arithmetic")
 def judge(
-    batch: Batch, costs: Costs, level: Level, tiles: Tiles, top: TopCost, arithmetic: Arithmetic
+    batch: Rows, costs: Costs, level: Level, tiles: Tiles, top: TopCost, arithmetic: Arithmetic
 ) -> Array:
-    """Every reason against the figures, uint32 ``[b]``; ``top`` has arrays ``[1, b]``."""
-    hw, row = batch.hardware, batch.accelerator
+    """Every reason against the figures, uint32 ``[p, b]``; arrays of ``costs`` are ``[p, b]``."""
+    hw = jax.tree.map(lambda field: jnp.swapaxes(field, 0, 1), batch.hardware)  # [p, b]
     count = arithmetic.count
     reasons = costs.reasons
 
     limits = {
-        Reason.L1_SIZE: (costs.l1_sizes.sum(-1), hw.l1_size[row]),
-        Reason.L2_SIZE: (costs.l2_sizes.sum(-1), hw.l2_size[row]),
-        Reason.NOC_BANDWIDTH: (costs.noc_bandwidth_peak, hw.noc_bandwidth[row, 0]),
-        Reason.OFFCHIP_BANDWIDTH: (costs.offchip_bandwidth, hw.offchip_bandwidth[row]),
+        Reason.L1_SIZE: (costs.l1_sizes.sum(-1), hw.l1_size),
+        Reason.L2_SIZE: (costs.l2_sizes.sum(-1), hw.l2_size),
+        Reason.NOC_BANDWIDTH: (costs.noc_bandwidth_peak, hw.noc_bandwidth[..., 0]),
+        Reason.OFFCHIP_BANDWIDTH: (costs.offchip_bandwidth, hw.offchip_bandwidth),
     }
     for reason, (asked, limit) in limits.items():
         reasons |= flag(asked > limit.astype(count), reason)
-    units = jnp.maximum(hw.num_pes[row], 1).astype(count) * jnp.maximum(hw.simd_lanes[row], 1).astype(count)
+    units = jnp.maximum(hw.num_pes, 1).astype(count) * jnp.maximum(hw.simd_lanes, 1).astype(count)
     # Rounded counts are told apart only where they differ by more than rounding can do.
     slack = 0 if arithmetic.exact else costs.layer_macs * FLOAT32_SLACK
     reasons |= flag(costs.num_macs < costs.layer_macs - slack, Reason.FEWER_MACS)
@@ -58,42 +56,44 @@ def judge(
     needed = costs.layer_macs.astype(arithmetic.real) / units.astype(arithmetic.real)
     least = needed if arithmetic.exact else needed * (1 - FLOAT32_SLACK)
     reasons |= flag(costs.runtime.astype(arithmetic.real) < least, Reason.BELOW_ROOFLINE)
-    reasons |= flag(~top.started[0], Reason.NO_WORK)
+    reasons |= flag(~top.started, Reason.NO_WORK)
     negative = costs.runtime < 0
     for counts in (costs.l1_reads, costs.l1_writes, costs.l2_reads, costs.l2_writes, costs.l2_sizes):
         negative |= (counts < 0).any(-1)
     reasons |= flag(negative, Reason.NEGATIVE)
-    reasons |= flag(top.terminates[0], Reason.TERMINATES)
-    reasons |= flag(top.overflows[0] | _overflows(costs, level, tiles), Reason.OVERFLOW)
-    for value in (hw.simd_lanes[row], hw.noc_bandwidth[row].min(-1), hw.offchip_bandwidth[row]):
+    # Where sub-tiles were left out, what looks like one that terminates is another tuple's.
+    crowded = any_of(reasons, Reason.CAPACITY)
+    reasons |= flag(top.totals.terminates & ~crowded, Reason.TERMINATES)
+    reasons |= flag(top.totals.overflows | _overflows(costs, level, tiles), Reason.OVERFLOW)
+    for value in (hw.simd_lanes, hw.noc_bandwidth.min(-1), hw.offchip_bandwidth):
         reasons |= flag(value < 1, Reason.NONPOSITIVE)
 
-    # More sub-tiles would not help a tuple that is illegal anyway.
-    hopeless = any_of(reasons, ILLEGAL & ~Reason.CAPACITY)
-    reasons = jnp.where(hopeless, reasons & ~jnp.uint32(int(Reason.CAPACITY)), reasons)
     illegal = any_of(reasons, ILLEGAL)
     # Of an illegal tuple nothing but its illegality is known.
     return jnp.where(illegal, reasons & jnp.uint32(int(ILLEGAL | DESCRIBED)), reasons)
 
 
-@jax.jit
-def flagged(costs: Costs, reasons: Array) -> Costs:
-    """Costs with their ``reasons``, ``sound`` and ``fits``; the figures of illegal tuples are zero."""
+def flagged(batch: Rows, costs: Costs, reasons: Array) -> Costs:
+    """Costs ``[b]`` or ``[b, p]`` with ``reasons``, ``sound`` and ``fits``; illegal tuples are zero."""
     illegal = any_of(reasons, ILLEGAL)
 
     def blank(name: str, value: Array) -> Array:
         if name in _IDENTITY:
             return value
-        mask = illegal.reshape(illegal.shape + (1,) * (value.ndim - 1))
+        mask = illegal.reshape(illegal.shape + (1,) * (value.ndim - illegal.ndim))
         return jnp.where(mask, jnp.zeros_like(value), value)
 
     blanked = {f.name: blank(f.name, getattr(costs, f.name)) for f in dataclasses.fields(costs)}
-    return dataclasses.replace(
+    judged = dataclasses.replace(
         Costs(**blanked),
         reasons=reasons,
         sound=~any_of(reasons, UNSOUND),
         fits=~illegal & ~any_of(reasons, UNFIT),
     )
+    if not batch.points:
+        return judged[0]
+    swapped: Costs = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), judged)
+    return swapped
 
 
 def _overflows(costs: Costs, level: Level, tiles: Tiles) -> Array:

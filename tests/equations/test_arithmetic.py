@@ -132,8 +132,7 @@ ROUNDING = {
 """Functions that make integers out of quotients, or divide integers; only arithmetic.py calls them."""
 
 ALLOWED = {
-    ("level.py", "-columns % block"): "Python integers",
-    ("level.py", "jnp.remainder(index, tuples)"): "32-bit positions in a flattened array, no counts",
+    ("level.py", "-number % block"): "Python integers",
 }
 
 

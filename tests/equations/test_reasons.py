@@ -142,15 +142,6 @@ EXAMPLES: dict[str, tuple[Trial, Reason]] = {
         ),
         Reason.TERMINATES,
     ),
-    "more sub-tiles than provided for": (
-        trial(
-            *(S(16, 16, "N"), T(3, 3, "M"), T(8, 8, "K"), Cluster(3)),
-            *(S(4, 4, "M"), T(13, 13, "N"), S(1, 1, "K")),
-            layer=product(5, 24, 15),
-            num_pes=970,
-        ),
-        Reason.CAPACITY,
-    ),
     "a tile of nothing": (trial(T(0, 1, "C"), *PLAIN[:1], *ROWS), Reason.NONPOSITIVE),
     "an offset of nothing": (trial(T(1, 0, "C"), *PLAIN[:1], *ROWS), Reason.NONPOSITIVE),
     "a cluster of nothing": (trial(*PLAIN, *ROWS, Cluster(0), S(1, 1, "C")), Reason.NONPOSITIVE),
@@ -191,7 +182,8 @@ def test_exactly_the_reasons_that_there_are(name: str, costs: dict[str, Costs]) 
 
 def test_every_reason_has_an_example() -> None:
     shown = {reason for _, reasons in EXAMPLES.values() for reason in Reason if reason & reasons}
-    assert shown == set(Reason)
+    # CAPACITY remains only where the cost function is traced (tests/equations/test_transforms.py).
+    assert shown == set(Reason) - {Reason.CAPACITY}
     assert UNSOUND & UNFIT == 0
     assert ILLEGAL & UNSOUND == ILLEGAL
     assert all(reason & (UNSOUND | UNFIT) for reason in Reason)

@@ -223,8 +223,8 @@ def test_tuples_of_many_subtiles_are_tried_again() -> None:
     # Without trying again (as where it is traced) they are flagged, never wrong.
     assert batch.variants == (4,)
     first = cost_once(batch)
-    crowded = needed > 4
-    assert crowded.sum() == 32
+    crowded = np.cumsum(needed) > 4 * len(batch)
+    assert 0 < crowded.sum() < 64
     assert ((first.reasons & int(Reason.CAPACITY)) != 0).tolist() == crowded.tolist()
     agree(first[~crowded], wide[~crowded])
     assert not np.asarray(first.sound | first.fits)[crowded].any()

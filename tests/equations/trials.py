@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from random import Random
-from unittest import mock
 
 import jax
 import numpy as np
@@ -27,7 +26,6 @@ from jaxmaestro import (
     TemporalMap,
     encode,
     evaluate_batch,
-    evaluation,
 )
 from jaxmaestro.formats import parse_dataflow
 from tests.fuzz import dataflows, free_dataflows
@@ -68,11 +66,10 @@ def batch_of(trials: Sequence[Trial]) -> Batch:
 
 
 def evaluate_trials(trials: Sequence[Trial]) -> Costs:
-    """Costs of the trials; without retries, so a trial of very many sub-tiles stays ``CAPACITY``."""
+    """Costs of the trials."""
     batch = batch_of(trials)
     assert (batch.levels, batch.extras) == (LEVELS, False)
-    with mock.patch.multiple(evaluation, CHUNKS=evaluation.CHUNKS[:1], MORE_VARIANTS=()):
-        return evaluate_batch(batch)[:-1]
+    return evaluate_batch(batch)[:-1]
 
 
 def random_trials(seed: int, count: int, keep: Callable[[Trial], bool] = lambda trial: True) -> list[Trial]:

@@ -1,0 +1,142 @@
+"""The compiled programs: three shapes for all batches, each built once, ahead of time.
+
+Whatever is asked for runs as chunks of one of these shapes, padded, so that a process
+compiles a handful of programs however many batches of however many lengths it sees.
+Programs are compiled side by side, which XLA does outside Python's lock.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxmaestro.description import Hardware
+from jaxmaestro.encoding.encode import encode_dataflows, encode_hardware, encode_layers
+from jaxmaestro.encoding.tables import Rows
+from jaxmaestro.equations.arithmetic import EXACT, FLOAT32, Arithmetic
+from jaxmaestro.equations.cost import Analysis, Precision, analyse, assess, perform
+from jaxmaestro.equations.costs import Costs
+from jaxmaestro.equations.level import BLOCK
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """A chunk: ``rows`` pairs of layer and mapping, ``points`` accelerators each."""
+
+    rows: int
+    points: int
+    levels: int
+    extras: bool
+    variants: int  # sub-tiles a level, on average
+    block: int
+
+    @property
+    def tuples(self) -> int:
+        """Tuples of a chunk."""
+        return self.rows * self.points
+
+
+PLAIN = Shape(rows=2048, points=1, levels=2, extras=False, variants=2, block=BLOCK)
+"""Mappings of one and two cluster levels: nearly all."""
+SHARED = Shape(rows=512, points=16, levels=2, extras=False, variants=2, block=BLOCK // 2)
+"""The same on several accelerators of as many PEs."""
+GENERAL = Shape(rows=64, points=1, levels=4, extras=True, variants=4, block=64)
+"""Mappings of up to four levels, and those that map a dimension twice in one."""
+
+Program = Callable[[Rows], Costs]
+
+T = TypeVar("T")
+
+_lock = threading.Lock()
+
+
+def program(shape: Shape, precision: Precision, devices: Sequence[jax.Device] = ()) -> Program:
+    """The costs of a chunk of this shape; with ``devices``, of one chunk for each, stacked.
+
+    Takes NumPy rows; with devices they have a leading axis. Built at the first call.
+    """
+    with _lock:
+        return _built(shape, precision, tuple(devices))
+
+
+@functools.cache
+def _built(shape: Shape, precision: Precision, devices: tuple[jax.Device, ...]) -> Program:
+    arithmetic = EXACT if precision == "exact" else FLOAT32
+    sharding = None
+    if devices:
+        sharding = NamedSharding(Mesh(np.array(devices), ("device",)), PartitionSpec("device"))
+    front = _over(analyse, sharding)
+    back = _over(functools.partial(_priced, arithmetic=arithmetic, block=shape.block), sharding)
+    leading = (len(devices),) if devices else ()
+
+    def abstract(a: Any, *leading: int) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((*leading, *a.shape), a.dtype, sharding=sharding)
+
+    rows = jax.tree.map(lambda a: abstract(a, *leading), blank_rows(shape))
+
+    def compiled(step: Any, *arguments: Any) -> Any:
+        with jax.enable_x64(arithmetic.exact):  # a setting of the thread
+            return step.lower(*arguments).compile()
+
+    with jax.enable_x64(arithmetic.exact):
+        analysis = jax.eval_shape(front, rows)
+    analysis = jax.tree.map(abstract, analysis)
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.submit(compiled, front, rows), pool.submit(compiled, back, rows, analysis)
+        analysing, pricing = one.result(), two.result()
+
+    def run(chunk: Rows) -> Costs:
+        placed = chunk if sharding is None else jax.device_put(chunk, sharding)
+        costs: Costs = pricing(placed, analysing(placed))
+        return costs
+
+    return run
+
+
+def _priced(rows: Rows, analysis: Analysis, arithmetic: Arithmetic, block: int) -> Costs:
+    top = perform(analysis, arithmetic, block)
+    return assess(rows, analysis.levels[0], analysis.tiles[0], analysis.flags, top, arithmetic)
+
+
+def _over(step: Any, sharding: NamedSharding | None) -> Any:
+    """A step as a program; over several devices, each works on its part of a leading axis."""
+    if sharding is None:
+        return jax.jit(step)
+
+    def part(*arguments: Any) -> Any:
+        own = jax.tree.map(lambda a: a[0], arguments)
+        return jax.tree.map(lambda a: jnp.asarray(a)[None], step(*own))
+
+    spread = jax.shard_map(
+        part, mesh=sharding.mesh, in_specs=sharding.spec, out_specs=sharding.spec, check_vma=False
+    )
+    return jax.jit(spread)
+
+
+def blank_rows(shape: Shape) -> Rows:
+    """Rows of a shape that describe nothing: their dtypes and shapes are those of every chunk."""
+    layers, mappings = encode_layers([]), encode_dataflows([], [], shape.levels)
+    hardware = encode_hardware([Hardware()])
+
+    def filled(table: T, *leading: int) -> T:
+        made: T = jax.tree.map(lambda a: np.zeros((*leading, *a.shape[1:]), a.dtype), table)
+        return made
+
+    return Rows(
+        layers=filled(layers, shape.rows),
+        mappings=filled(mappings, shape.rows),
+        hardware=filled(hardware, shape.rows, shape.points),
+        points=True,
+        levels=shape.levels,
+        extras=shape.extras,
+        variants=(shape.variants,) * (shape.levels - 1),
+    )
