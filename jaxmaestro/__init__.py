@@ -3,7 +3,8 @@
 Single networks: :func:`read_mapping`, :func:`read_hardware`, :func:`evaluate`,
 :func:`write_csv`. Batches: :func:`encode` or :func:`encode_product`, then
 :func:`cost` (pure, for jit, vmap and sharding) or :func:`evaluate_batch` (any
-length, NumPy results). Importing changes no JAX setting and touches no device;
+length, NumPy results). Products that are too large to be held:
+:func:`evaluate_product`. Importing changes no JAX setting and touches no device;
 names are loaded when they are first used, so that the command starts quickly.
 """
 
@@ -38,14 +39,26 @@ if TYPE_CHECKING:
         write_mapping,
         write_model,
     )
+    from jaxmaestro.reductions import (
+        Count,
+        NetworkTotals,
+        ParetoFront,
+        Reduction,
+        TopK,
+        pareto_mask,
+        top_k,
+        totals,
+    )
     from jaxmaestro.results.csv import write_csv
     from jaxmaestro.results.frame import to_dataframe, to_table
     from jaxmaestro.results.network import NetworkCosts
+    from jaxmaestro.streaming import ProductResult, evaluate_product
 
 __all__ = [
     "Batch",
     "Cluster",
     "Costs",
+    "Count",
     "Dataflow",
     "DescriptionError",
     "Hardware",
@@ -54,11 +67,16 @@ __all__ = [
     "MappedLayer",
     "Network",
     "NetworkCosts",
+    "NetworkTotals",
+    "ParetoFront",
     "Precision",
+    "ProductResult",
     "Reason",
+    "Reduction",
     "SpatialMap",
     "Sz",
     "TemporalMap",
+    "TopK",
     "cost",
     "encode",
     "encode_network",
@@ -66,12 +84,16 @@ __all__ = [
     "encode_product",
     "evaluate",
     "evaluate_batch",
+    "evaluate_product",
+    "pareto_mask",
     "read_dataflow",
     "read_hardware",
     "read_mapping",
     "read_model",
     "to_dataframe",
     "to_table",
+    "top_k",
+    "totals",
     "write_csv",
     "write_hardware",
     "write_mapping",
@@ -108,10 +130,20 @@ _HOME = {
     "write_mapping": "jaxmaestro.formats",
     "write_model": "jaxmaestro.formats",
     "Costs": "jaxmaestro.equations.costs",
+    "Count": "jaxmaestro.reductions",
+    "NetworkTotals": "jaxmaestro.reductions",
+    "ParetoFront": "jaxmaestro.reductions",
+    "Reduction": "jaxmaestro.reductions",
+    "TopK": "jaxmaestro.reductions",
+    "pareto_mask": "jaxmaestro.reductions",
+    "top_k": "jaxmaestro.reductions",
+    "totals": "jaxmaestro.reductions",
     "write_csv": "jaxmaestro.results.csv",
     "to_dataframe": "jaxmaestro.results.frame",
     "to_table": "jaxmaestro.results.frame",
     "NetworkCosts": "jaxmaestro.results.network",
+    "ProductResult": "jaxmaestro.streaming",
+    "evaluate_product": "jaxmaestro.streaming",
 }
 
 
