@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
-from experiments.run_folder import atomic
 from experiments.schema import Precision
 from experiments.workloads import Space
 from jaxmaestro import Batch, encode_pairs, evaluate_batch, to_table
+from jaxmaestro.results.files import atomic
 
 
 def encode_space(space: Space) -> Batch:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from experiments.results import Totals, pareto_front
-from experiments.run_folder import atomic
+from jaxmaestro.results.files import atomic
 
 # Okabe and Ito's colours, apart for colour-blind readers too; markers tell them apart in print.
 _STYLES = (

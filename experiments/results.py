@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from experiments.run_folder import atomic
 from experiments.workloads import Space
 from jaxmaestro.description import Hardware
 from jaxmaestro.description.reasons import UNFIT, Reason
+from jaxmaestro.results.files import atomic
 
 HARDWARE_COLUMNS = tuple(f.name for f in dataclasses.fields(Hardware) if f.name != "name")
 

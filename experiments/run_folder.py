@@ -1,16 +1,12 @@
-"""The folder of a run: what identifies it, what is saved beside the results, atomic files."""
+"""The folder of a run: what identifies it, what is saved beside the results."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 import platform
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,6 +14,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from jaxmaestro.description import DescriptionError
+from jaxmaestro.results.files import atomic
 
 ROOT = Path(__file__).resolve().parent.parent
 MANIFEST = "run.json"
@@ -110,16 +107,3 @@ def _version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return "not installed"  # a checkout on the path
-
-
-@contextlib.contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that replaces it when the block ends well."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
-    os.close(handle)
-    try:
-        yield Path(name)
-        os.chmod(name, 0o644)  # mkstemp makes it private
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
