@@ -1,138 +1,191 @@
 """Layers a second, against a compatible binary: ``python -m benchmarks.throughput --binary PATH``.
 
-For each dataflow, layers of ResNet50, VGG16 and MobileNetV2 on a grid of accelerators. The binary
-evaluates one file of many layers in one thread; what a file of few takes is subtracted, so that its
-start does not count. Ours is the steady state of ``evaluate_batch`` (every figure, NumPy results) on
-one core and on two; compilation and the first result stand beside it. All in one run, in turn.
+Rows: the dataflows KC-P, YR-P, YX-P and X-P on the layers of ResNet50, VGG16 and MobileNetV2 on 72
+accelerators; random two-level mappings as GAMMA encodes them, no two alike, on one accelerator; and
+KC-P on 1,000 accelerators. Ours is the steady state of ``evaluate_batch`` (every figure, NumPy
+results) in a process of its own, held to one core or to two; the binary evaluates one file of many
+layers in one thread, less what a file of few takes, so that its start does not count. In turn, in
+one run. Compilation, the first result and peak memory stand beside it.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import os
 import platform
 import resource
+import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-import jax
-import numpy as np
-from hydra import compose, initialize_config_dir
-
-import jaxmaestro as jm
-from experiments.job import CONF, validated
-from experiments.run_folder import register_resolver
-from experiments.schema import register
-from experiments.workloads import build_space
-from jaxmaestro.description import MappedLayer
-
-DATAFLOWS = ("kc_p", "yr_p", "yx_p", "x_p")
-POINTS = [
-    jm.Hardware(num_pes=pes, noc_bandwidth=noc, hop_latency=1, offchip_bandwidth=off)
-    for pes in (64, 128, 168, 256, 500, 1024)
-    for noc in (16, 64, 300, 1000)
-    for off in (8, 50, 200)
-]
-
-
-@dataclasses.dataclass(frozen=True)
-class Rates:
-    """Layers a second of one dataflow."""
-
-    name: str
-    first: float  # seconds to the first result in this process, compilation included
-    one_core: float
-    two_cores: float
-    float32: float
-    binary: float | None  # one thread
+ROWS = ("kc_p", "yr_p", "yx_p", "x_p", "gamma", "kc_p x 1000")
+GAMMA_PAIRS = 20_000
 
 
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--binary", type=Path, help="a binary that takes the reference's flags")
-    parser.add_argument("--tuples", type=int, default=100_000, help="tuples a measurement (default 100,000)")
-    parser.add_argument("--repeats", type=int, default=3, help="measurements, of which the median counts")
+    parser.add_argument("--tuples", type=int, default=200_000, help="tuples a measurement (default 200,000)")
+    parser.add_argument("--repeats", type=int, default=5, help="measurements, of which the median counts")
+    parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=ROWS)
+    parser.add_argument("--json", type=Path, help="where to write the numbers too")
+    parser.add_argument("--child", choices=ROWS, help=argparse.SUPPRESS)
+    parser.add_argument("--cores", type=int, default=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.child:
+        print(json.dumps(_ours(arguments)))
+        return
+    import jax
+
     print(
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, jax {jax.__version__}, "
-        f"{jax.default_backend()}; {arguments.tuples:,} tuples, median of {arguments.repeats}"
+        f"{_processor()}, {os.cpu_count()} cores, jax {jax.__version__}, {jax.default_backend()}, "
+        f"{time.strftime('%Y-%m-%d')}; {arguments.tuples:,} tuples, median of {arguments.repeats}"
     )
-    header = f"{'dataflow':8s} {'first s':>8s} {'1 core':>10s} {'2 cores':>10s} {'float32':>10s}"
-    print(header + f" {'binary':>8s} {'ratio 1':>8s} {'ratio 2':>8s}")
-    for name in DATAFLOWS:
-        print(_row(_measure(name, arguments)))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
-        f"tuples (or layers) a second; exact int64 unless float32; peak memory of this process {peak:.1f} GiB"
+        f"{'':12s} {'first s':>8s} {'cases':>6s} {'useful':>7s} {'1 core':>10s} {'2 cores':>10s} "
+        f"{'float32':>10s} {'GiB':>5s} {'binary':>8s} {'ratio 1':>8s} {'ratio 2':>8s}"
     )
+    results = []
+    for row in arguments.rows:
+        result = _measure(row, arguments)
+        results.append(result)
+        print(_text(result), flush=True)
+    print("tuples (or layers) a second, exact int64 unless float32 (2 cores); first s: from the start of a")
+    print(
+        "process to the first 1,000 results, nothing cached; cases: of iteration, a tuple; useful: of those"
+    )
+    print("evaluated; GiB: peak memory of the process")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=1) + "\n")
 
 
-def _row(rates: Rates) -> str:
-    text = f"{rates.name:8s} {rates.first:8.1f} {rates.one_core:10,.0f} {rates.two_cores:10,.0f} "
-    text += f"{rates.float32:10,.0f}"
-    if rates.binary:
-        ratios = (rates.one_core / rates.binary, rates.two_cores / rates.binary)
-        text += f" {rates.binary:8,.0f} {ratios[0]:8.0f} {ratios[1]:8.0f}"
+def _text(result: dict[str, Any]) -> str:
+    text = f"{result['row']:12s} {result['first']:8.1f} {result['cases']:6.1f} {result['useful']:7.0%} "
+    text += f"{result['one core']:10,.0f} {result['two cores']:10,.0f} {result['float32']:10,.0f} "
+    text += f"{result['memory']:5.1f}"
+    if "binary" in result:
+        ratios = result["one core"] / result["binary"], result["two cores"] / result["binary"]
+        text += f" {result['binary']:8,.0f} {ratios[0]:8.0f} {ratios[1]:8.0f}"
     return text
 
 
-def _measure(dataflow: str, arguments: argparse.Namespace) -> Rates:
-    pairs = _pairs(dataflow)
+def _measure(row: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    two = _child(row, 2, arguments)
+    result = {"row": row, "tuples": arguments.tuples, **two, "two cores": two.pop("rate")}
+    result.pop("rate")
+    if arguments.binary:
+        result["binary"] = _binary_rate(row, arguments)
+    result["one core"] = _child(row, 1, arguments)["rate"]
+    return result
+
+
+def _child(row: str, cores: int, arguments: argparse.Namespace) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.throughput", "--child", row, "--cores", str(cores)]
+    command += ["--tuples", str(arguments.tuples), "--repeats", str(arguments.repeats)]
+    found: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return found
+
+
+def _ours(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The rates of one row in this process, which has started just now."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.cores])
+    import numpy as np
+
+    import jaxmaestro as jm
+    from benchmarks import workloads
+
+    name = arguments.child.split()[0]
+    pairs = workloads.gamma_pairs(GAMMA_PAIRS) if name == "gamma" else workloads.named_pairs(name)
+    points = workloads.POINTS
+    if name == "gamma":
+        points = workloads.ONE_POINT
+    elif "1000" in arguments.child:
+        points = workloads.MANY_POINTS
     layers, flows = zip(*pairs, strict=True)
-    batch = jm.encode_pairs(layers, flows, POINTS)
-    order = np.random.default_rng(0).permutation(len(batch))
-    batch = batch.take(np.resize(order, arguments.tuples))
-    start = time.perf_counter()
-    jm.evaluate_batch(batch.take(np.arange(64)))
-    first = time.perf_counter() - start
-    # Every shape is compiled before anything is timed.
+    product = jm.encode_pairs(layers, flows, points)
+    batch = product.take(np.resize(np.arange(len(product)), arguments.tuples))
+    jm.evaluate_batch(batch.take(np.arange(min(1000, len(batch)))))
+    first = time.clock_gettime(time.CLOCK_BOOTTIME) - _started()
+    # Every program is compiled before anything is timed.
     jm.evaluate_batch(batch)
-    jm.evaluate_batch(batch, "float32")
-    binary: list[float] = []
-    ours: dict[str, list[float]] = {"one": [], "two": [], "float32": []}
-    for _ in range(arguments.repeats):
-        ours["one"].append(_seconds(lambda: jm.evaluate_batch(batch, threads=1)))
-        ours["two"].append(_seconds(lambda: jm.evaluate_batch(batch, threads=2)))
-        ours["float32"].append(_seconds(lambda: jm.evaluate_batch(batch, "float32", threads=2)))
-        if arguments.binary:
-            binary.append(_binary_seconds(arguments.binary, pairs))
-    rate = {key: len(batch) / float(np.median(values)) for key, values in ours.items()}
-    return Rates(
-        dataflow,
-        first,
-        rate["one"],
-        rate["two"],
-        rate["float32"],
-        1 / float(np.median(binary)) if binary else None,
-    )
+    threads = arguments.cores
+    rate = len(batch) / _seconds(lambda: jm.evaluate_batch(batch, threads=threads), arguments.repeats)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    found = {"first": first, "rate": rate, "memory": memory}
+    if arguments.cores > 1:
+        jm.evaluate_batch(batch, "float32")
+        seconds = _seconds(lambda: jm.evaluate_batch(batch, "float32", threads=threads), arguments.repeats)
+        found["float32"] = len(batch) / seconds
+        found["cases"], found["useful"] = _cases(batch)
+    return found
 
 
-def _pairs(dataflow: str) -> Sequence[tuple[jm.Layer, jm.Dataflow]]:
-    register()
-    register_resolver()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("config", [f"dataflow={dataflow}", "model=[resnet50,vgg16,mobilenetv2]"])
-    return build_space(validated(config)).pairs
+def _cases(batch: Any) -> tuple[float, float]:
+    """Iteration cases a tuple over all levels, and their share of the cases that are evaluated."""
+    import numpy as np
+
+    from jaxmaestro.equations.cost import analyse
+    from jaxmaestro.execution.programs import PLAIN
+
+    some = batch.take(np.random.default_rng(0).permutation(len(batch))[: PLAIN.rows])
+    columns = analyse(dataclasses.replace(some, variants=(4,) * (some.levels - 1)).rows()).columns
+    useful = evaluated = 0
+    for level in columns:
+        cases = -np.sort(-np.asarray(level.states.cases))
+        useful += int(cases.sum())
+        evaluated += int(cases[:: PLAIN.block].sum()) * PLAIN.block
+    return useful / len(some), useful / evaluated
 
 
-def _seconds(run: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
+def _seconds(run: Callable[[], object], repeats: int) -> float:
+    found = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        found.append(time.perf_counter() - start)
+    return statistics.median(found)
 
 
-def _binary_seconds(binary: Path, pairs: Sequence[tuple[jm.Layer, jm.Dataflow]]) -> float:
-    """Seconds a layer: many layers less few, on one accelerator of 256 PEs."""
-    few, many = pairs, list(pairs) * 20
-    return (_run(binary, many) - _run(binary, few)) / (len(many) - len(few))
+def _started() -> float:
+    """When this process started, on the clock that counts from boot."""
+    ticks = int(Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def _run(binary: Path, pairs: Sequence[tuple[jm.Layer, jm.Dataflow]]) -> float:
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
+
+
+def _binary_rate(row: str, arguments: argparse.Namespace) -> float:
+    """Layers a second: many layers less few, on one accelerator of 256 PEs."""
+    from benchmarks import workloads
+
+    name = row.split()[0]
+    few = workloads.gamma_pairs(500) if name == "gamma" else workloads.named_pairs(name)
+    many = workloads.gamma_pairs(5000) if name == "gamma" else few * 20
+    found = []
+    for _ in range(min(arguments.repeats, 3)):
+        seconds = _run(arguments.binary, many) - _run(arguments.binary, few)
+        found.append(seconds / (len(many) - len(few)))
+    return 1 / statistics.median(found)
+
+
+def _run(binary: Path, pairs: Sequence[Any]) -> float:
+    import jaxmaestro as jm
+    from jaxmaestro.description import MappedLayer
+
     with tempfile.TemporaryDirectory() as folder:
         network = jm.Network("throughput", tuple(MappedLayer(*pair) for pair in pairs))
         jm.write_mapping(network, Path(folder) / "t.m")

@@ -11,6 +11,7 @@ import dataclasses
 from typing import Any
 
 import jax
+import numpy as np
 
 Array = Any
 
@@ -78,14 +79,15 @@ class Rows:
     """The descriptions of every tuple, laid out side by side: what the equations read.
 
     Layers and mappings have arrays ``[b, ...]``, hardware ``[b, p, ...]``: p points for
-    each pair of layer and mapping. ``points`` (static) says whether the costs keep that
-    axis; ``levels``, ``extras`` and ``variants`` are those of the :class:`Batch`.
+    each pair of layer and mapping. ``order`` says which of these are wanted and in what
+    order: the costs are of point ``order[i] // b`` of pair ``order[i] % b``.
+    ``levels``, ``extras`` and ``variants`` are those of the :class:`Batch`.
     """
 
     layers: LayerTable
     mappings: MappingTable
     hardware: HardwareTable
-    points: bool = dataclasses.field(metadata={"static": True})
+    order: Array  # int32, any shape
     levels: int = dataclasses.field(metadata={"static": True})
     extras: bool = dataclasses.field(metadata={"static": True})
     variants: tuple[int, ...] = dataclasses.field(metadata={"static": True})
@@ -124,12 +126,14 @@ class Batch:
 
     def rows(self) -> Rows:
         """The descriptions that the tuples refer to."""
-        accelerator = self.accelerator.reshape(self.layer.shape[0], -1)
+        pairs = self.layer.shape[0]
+        accelerator = self.accelerator.reshape(pairs, -1)
+        order = np.arange(accelerator.size, dtype=np.int32).reshape(-1, pairs).T
         return Rows(
             layers=jax.tree.map(lambda field: field[self.layer], self.layers),
             mappings=jax.tree.map(lambda field: field[self.mapping], self.mappings),
             hardware=jax.tree.map(lambda field: field[accelerator], self.hardware),
-            points=self.accelerator.ndim > 1,
+            order=order.reshape(self.accelerator.shape),
             levels=self.levels,
             extras=self.extras,
             variants=self.variants,

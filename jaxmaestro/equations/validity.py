@@ -74,7 +74,7 @@ def judge(
 
 
 def flagged(batch: Rows, costs: Costs, reasons: Array) -> Costs:
-    """Costs ``[b]`` or ``[b, p]`` with ``reasons``, ``sound`` and ``fits``; illegal tuples are zero."""
+    """The costs wanted, in their order, with ``reasons``, ``sound`` and ``fits``; illegal ones are zero."""
     illegal = any_of(reasons, ILLEGAL)
 
     def blank(name: str, value: Array) -> Array:
@@ -90,10 +90,10 @@ def flagged(batch: Rows, costs: Costs, reasons: Array) -> Costs:
         sound=~any_of(reasons, UNSOUND),
         fits=~illegal & ~any_of(reasons, UNFIT),
     )
-    if not batch.points:
-        return judged[0]
-    swapped: Costs = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), judged)
-    return swapped
+    # By point and pair until here: arrays run along the pairs.
+    return jax.tree.map(
+        lambda a: jnp.take(a.reshape(-1, *a.shape[2:]), batch.order, axis=0, mode="clip"), judged
+    )
 
 
 def _overflows(costs: Costs, level: Level, tiles: Tiles) -> Array:

@@ -49,20 +49,20 @@ def run_group(
 
         def costs_of(piece: Group) -> Costs:
             rows = _rows(tables, piece, shape, parts if devices else 0)
-            found = jax.tree.map(np.asarray, run(rows))
-            if devices:
-                found = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), found)
-            kept: Costs = found[: len(piece)]
-            return kept
+            found: Costs = jax.tree.map(np.asarray, run(rows))
+            return found
 
         # The device works on one chunk while the next is laid out and the last is put away.
         at_a_time = threads or (os.cpu_count() or 1)
         for piece, costs in _in_order(costs_of, pieces, at_a_time if not devices else 2):
-            again = (costs.reasons[:, 0] & int(Reason.CAPACITY)) != 0
-            _put(into, piece, costs)
+            reasons = []
+            for part in range(-(-len(piece) // shape.rows)):
+                own = piece.take(slice(part * shape.rows, (part + 1) * shape.rows))
+                reasons.append(_put(into, own, costs[part] if devices else costs))
+            again = (np.concatenate(reasons) & int(Reason.CAPACITY)) != 0
             crowded.append(piece.take(np.flatnonzero(again)))
         pending = Group(
-            np.concatenate([c.tuples for c in crowded]), np.concatenate([c.filled for c in crowded])
+            np.concatenate([c.tuples for c in crowded]), np.concatenate([c.length for c in crowded])
         )
 
 
@@ -123,6 +123,10 @@ def _rows(batch: Batch, group: Group, shape: Shape, parts: int) -> Rows:
         taken = np.take(field, index, axis=0)
         return taken.reshape(parts, -1, *taken.shape[1:]) if parts else taken
 
+    order = np.zeros((max(parts, 1), shape.tuples), np.int32)
+    for part in range(max(parts, 1)):
+        row, place = group.take(slice(part * shape.rows, (part + 1) * shape.rows)).places
+        order[part, : len(row)] = place * shape.rows + row
     layer, mapping = np.asarray(batch.layer)[first], np.asarray(batch.mapping)[first]
     accelerator = np.asarray(batch.accelerator)[tuples]
     rows = dataclasses.replace(
@@ -130,6 +134,7 @@ def _rows(batch: Batch, group: Group, shape: Shape, parts: int) -> Rows:
         layers=jax.tree.map(lambda field: take(field, layer), batch.layers),
         mappings=jax.tree.map(lambda field: take(field, mapping), batch.mappings),
         hardware=jax.tree.map(lambda field: take(field, accelerator), batch.hardware),
+        order=order if parts else order[0],
     )
     if missing:
         # Padding has no cases to walk: it is a mapping that is not there.
@@ -137,18 +142,18 @@ def _rows(batch: Batch, group: Group, shape: Shape, parts: int) -> Rows:
     return rows
 
 
-def _put(into: Costs, group: Group, costs: Costs) -> None:
-    """Figures ``[rows, p]`` to the places of their tuples."""
-    whole = bool(group.filled.all())
-    tuples = group.tuples.reshape(-1) if whole else group.tuples[group.filled]
+def _put(into: Costs, group: Group, costs: Costs) -> np.ndarray:
+    """Figures of a chunk to the places of their tuples; the reasons of each row's first."""
+    tuples = group.tuples[group.places]
     first, last = int(tuples[0]), int(tuples[-1])
     # Neighbours in the batch are copied in one go.
     side_by_side = last - first == len(tuples) - 1 and bool((np.diff(tuples) == 1).all())
     place: Any = slice(first, last + 1) if side_by_side else tuples
     for field in dataclasses.fields(costs):
-        values = getattr(costs, field.name)
-        values = values.reshape(-1, *values.shape[2:]) if whole else values[group.filled]
-        getattr(into, field.name)[place] = values
+        getattr(into, field.name)[place] = getattr(costs, field.name)[: len(tuples)]
+    starts = np.cumsum(group.length) - group.length
+    reasons: np.ndarray = costs.reasons[starts]
+    return reasons
 
 
 def _in_order(

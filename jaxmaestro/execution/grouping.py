@@ -17,24 +17,30 @@ from jaxmaestro.encoding.tables import Batch
 class Group:
     """Tuples (indices into a batch) in rows that share an analysis.
 
-    ``tuples`` is ``[rows, p]``, in the batch's order; places that are not ``filled``
-    repeat the first of their row.
+    ``tuples`` is ``[rows, p]``; the first ``length`` of a row count, the others repeat
+    its first.
     """
 
     tuples: np.ndarray
-    filled: np.ndarray  # bool [rows, p]
+    length: np.ndarray  # [rows]
 
     def __len__(self) -> int:
         return len(self.tuples)
 
+    @property
+    def places(self) -> tuple[np.ndarray, np.ndarray]:
+        """Row and place in it of every tuple that counts, row by row."""
+        rows, places = np.nonzero(np.arange(self.tuples.shape[1]) < self.length[:, None])
+        return rows, places
+
     def take(self, rows: slice | np.ndarray) -> Group:
         """Some of the rows."""
-        return Group(self.tuples[rows], self.filled[rows])
+        return Group(self.tuples[rows], self.length[rows])
 
 
 def singles(tuples: np.ndarray) -> Group:
     """Each tuple by itself."""
-    return Group(tuples[:, None], np.ones((len(tuples), 1), bool))
+    return Group(tuples[:, None], np.ones(len(tuples), int))
 
 
 def share(batch: Batch, tuples: np.ndarray, points: int, least: int) -> tuple[Group, np.ndarray]:
@@ -57,10 +63,8 @@ def share(batch: Batch, tuples: np.ndarray, points: int, least: int) -> tuple[Gr
     many = length >= least
     shared = many[row]
     if not shared.any():
-        return Group(np.zeros((0, points), tuples.dtype), np.zeros((0, points), bool)), np.sort(tuples)
+        return Group(np.zeros((0, points), tuples.dtype), np.zeros(0, int)), np.sort(tuples)
     renumbered = (np.cumsum(many) - 1)[row[shared]]
-    filled = np.zeros((int(many.sum()), points), bool)
-    filled[renumbered, place[shared] % points] = True
-    grid = np.zeros(filled.shape, tuples.dtype)
-    grid[filled] = tuples[shared]
-    return Group(np.where(filled, grid, grid[:, :1]), filled), np.sort(tuples[~shared])
+    grid = np.repeat(tuples[shared][np.diff(renumbered, prepend=-1) > 0][:, None], points, axis=1)
+    grid[renumbered, place[shared] % points] = tuples[shared]
+    return Group(grid, length[many]), np.sort(tuples[~shared])

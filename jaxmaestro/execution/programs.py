@@ -135,7 +135,7 @@ def blank_rows(shape: Shape) -> Rows:
         layers=filled(layers, shape.rows),
         mappings=filled(mappings, shape.rows),
         hardware=filled(hardware, shape.rows, shape.points),
-        points=True,
+        order=np.zeros(shape.tuples, np.int32),
         levels=shape.levels,
         extras=shape.extras,
         variants=(shape.variants,) * (shape.levels - 1),

@@ -16,13 +16,13 @@ from jaxmaestro.encoding.tables import Batch
 from jaxmaestro.equations.cost import Precision
 from jaxmaestro.equations.costs import Costs
 from jaxmaestro.evaluation import evaluate_batch
+from jaxmaestro.streaming.devices import pick_devices
 from jaxmaestro.streaming.meter import Report, check_progress, metered
 from jaxmaestro.streaming.parts import INDICES, STATES, Parts, check_columns, figure_columns, make_manifest
 from jaxmaestro.streaming.plan import Plan
 from jaxmaestro.streaming.reducer import Checkpoint, Fold, Reducer
 from jaxmaestro.streaming.result import ProductResult
 from jaxmaestro.streaming.run import Run
-from jaxmaestro.streaming.spread import pick_devices, spread
 
 
 def evaluate_product(
@@ -85,7 +85,7 @@ def evaluate_product(
         raise DescriptionError(f"{what}, and there is none", fix="give a folder, or reductions")
     stored = columns if columns is None else check_columns(columns, [*INDICES, *figure_columns()])
     plan = Plan.of(layers, dataflows, hardware, size)
-    evaluate = spread(functools.partial(_evaluate, precision), pick_devices(devices))
+    evaluate = functools.partial(_evaluate, precision, pick_devices(devices))
     parts = checkpoint = None
     if folder is not None:
         names = {
@@ -112,5 +112,5 @@ def evaluate_product(
     )
 
 
-def _evaluate(precision: Precision, batch: Batch) -> Costs:
-    return evaluate_batch(batch, precision)
+def _evaluate(precision: Precision, devices: Sequence[jax.Device], batch: Batch) -> Costs:
+    return evaluate_batch(batch, precision, devices=devices)

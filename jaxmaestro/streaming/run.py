@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+from collections.abc import Callable
 
+from jaxmaestro.encoding.tables import Batch
 from jaxmaestro.equations.costs import Costs
 from jaxmaestro.streaming.meter import Meter
 from jaxmaestro.streaming.parts import Parts
 from jaxmaestro.streaming.plan import Box, Chunk, Plan
 from jaxmaestro.streaming.reducer import Checkpoint, Reducer, Snapshot
-from jaxmaestro.streaming.spread import Evaluate
 from jaxmaestro.streaming.writer import Direct, Writer
 
 
@@ -20,7 +21,7 @@ class Run:
     """One run over a product: what is missing from the parts and the reductions is evaluated."""
 
     plan: Plan
-    evaluate: Evaluate
+    evaluate: Callable[[Batch], Costs]
     reducer: Reducer
     parts: Parts | None
     checkpoint: Checkpoint | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -54,9 +55,11 @@ class StandIn:
 
     def __init__(self) -> None:
         self.lengths: list[int] = []
+        self.devices: list[tuple[Any, ...]] = []
 
-    def __call__(self, batch: Batch, precision: str = "exact") -> Costs:
+    def __call__(self, batch: Batch, precision: str = "exact", devices: Sequence[Any] = ()) -> Costs:
         self.lengths.append(len(batch))
+        self.devices.append(tuple(devices))
         rows = [
             (batch.layers, batch.layer),
             (batch.mappings, batch.mapping),

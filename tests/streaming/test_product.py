@@ -163,31 +163,11 @@ def test_progress_is_shown_on_standard_error(
     assert capsys.readouterr() == ("", "")
 
 
-def test_devices_share_a_chunk(stand_in: StandIn, tmp_path: Path) -> None:
+def test_evaluation_is_on_the_devices_that_were_asked_for(stand_in: StandIn) -> None:
     device = jax.local_devices()[0]
-    result = evaluate_product(*PRODUCT, folder=tmp_path, devices=[device] * 4, chunk=10)
-    assert result.table(figure_columns()).to_pydict() == whole()
-    assert stand_in.tuples == 18
-    assert max(stand_in.lengths) <= 3
-    one = evaluate_product(*PRODUCT, devices=1, reductions=[Sum()])
-    assert one.reductions == evaluate_product(*PRODUCT, reductions=[Sum()]).reductions
-
-
-def test_evaluation_is_on_the_device_that_was_asked_for(
-    stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from jaxmaestro.streaming import product
-
-    seen = []
-
-    def evaluate(batch: Any, precision: Any) -> Any:
-        seen.append(jax.config.jax_default_device)  # type: ignore[attr-defined]
-        return stand_in(batch)
-
-    monkeypatch.setattr(product, "evaluate_batch", evaluate)
-    device = jax.local_devices()[0]
-    evaluate_product(*PRODUCT, devices=[device], reductions=[Sum()])
-    assert seen == [device]
+    for devices, asked in ((None, ()), (1, (device,)), ([device], (device,))):
+        evaluate_product(*PRODUCT, devices=devices, reductions=[Sum()])
+        assert stand_in.devices.pop() == asked
 
 
 def test_folder_may_be_text_and_is_made(stand_in: StandIn, tmp_path: Path) -> None:
@@ -214,6 +194,7 @@ def test_names_are_public() -> None:
         ({"devices": 0}, "devices is 0; there are"),
         ({"devices": 10**6}, "devices is 1000000; there are"),
         ({"devices": []}, "devices is empty"),
+        ({"devices": jax.local_devices()[:1] * 2}, "devices holds one twice"),
         ({"devices": ["cpu"]}, "give a number or a list of JAX devices"),
         ({"progress": 3}, "progress is 3"),
         ({"reductions": [Sum]}, r"reductions\[0\] is"),

@@ -72,7 +72,7 @@ def test_interruption_of_the_evaluation_leaves_whole_parts(
 ) -> None:
     from jaxmaestro.streaming import product
 
-    def evaluate(batch: Any, precision: Any) -> Costs:
+    def evaluate(batch: Any, precision: Any, devices: Any) -> Costs:
         if len(stand_in.lengths) == 3:
             raise KeyboardInterrupt
         return stand_in(batch)

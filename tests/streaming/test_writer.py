@@ -7,6 +7,7 @@ import functools
 import threading
 import time
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,7 @@ class Counting(StandIn):
         monkeypatch.setattr(product, "evaluate_batch", self)
         monkeypatch.setattr(Chunk, "pick", lambda chunk, costs: self._counted(pick(chunk, costs), costs))
 
-    def __call__(self, batch: Batch, precision: str = "exact") -> Costs:
+    def __call__(self, batch: Batch, precision: str = "exact", devices: Sequence[Any] = ()) -> Costs:
         self.most_before = max(self.most_before, self.alive)
         return self._counted(super().__call__(batch, precision))
 

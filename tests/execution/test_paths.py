@@ -1,0 +1,99 @@
+"""Every way through the evaluation gives the same bits: shared or not, general, on many devices."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jaxmaestro import Batch, Costs, cost, evaluate_batch, evaluation
+from jaxmaestro.execution.grouping import share
+from jaxmaestro.execution.programs import PLAIN, SHARED
+from tests.equations.trials import differing_fields, has_figures
+from tests.execution.mix import POINTS, doubled_batch, product_batch, three_levels
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def batch() -> Batch:
+    return product_batch(PLAIN.rows // len(POINTS) + 40)
+
+
+@pytest.fixture(scope="module")
+def shared(batch: Batch) -> Costs:
+    assert len(batch) > PLAIN.rows
+    group, left = share(batch, np.arange(len(batch)), SHARED.points, evaluation.LEAST_SHARED)
+    assert len(group) > 0
+    assert len(left) == 0
+    costs = evaluate_batch(batch)
+    assert has_figures(costs).mean() > 0.5
+    return costs
+
+
+def test_unshared(batch: Batch, shared: Costs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "LEAST_SHARED", SHARED.points + 1)
+    assert not differing_fields(shared, evaluate_batch(batch))
+
+
+def test_in_any_order(batch: Batch, shared: Costs) -> None:
+    order = np.random.default_rng(0).permutation(len(batch))
+    assert not differing_fields(shared[order], evaluate_batch(batch.take(order)))
+
+
+def test_general(batch: Batch, shared: Costs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "_general", lambda batch: np.ones(len(batch.mappings.levels), bool))
+    rows = np.arange(0, len(batch), 23)
+    assert not differing_fields(shared[rows], evaluate_batch(batch.take(rows)))
+
+
+def test_one_thread(batch: Batch, shared: Costs) -> None:
+    assert not differing_fields(shared, evaluate_batch(batch, threads=1))
+
+
+@pytest.mark.parametrize("make", [three_levels, doubled_batch, lambda: product_batch(3)])
+def test_cost(make: object) -> None:
+    batch = make()  # type: ignore[operator]
+    expected = jax.tree.map(np.asarray, cost(batch))
+    assert has_figures(expected).any()
+    assert not differing_fields(expected, evaluate_batch(batch))
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 200), st.integers(1, 5), st.integers(2, 7))
+@settings(max_examples=60, deadline=None)
+def test_grouping_covers_every_tuple_once(seed: int, length: int, least: int, points: int) -> None:
+    rng = np.random.default_rng(seed)
+    batch = product_batch(4).take(rng.integers(0, 4 * len(POINTS), length))
+    tuples = rng.permutation(length)[: rng.integers(1, length + 1)]
+    group, left = share(batch, tuples, points, least)
+    counted = group.tuples[group.places]
+    assert sorted([*counted.tolist(), *left.tolist()]) == sorted(tuples.tolist())
+    assert ((group.length >= least) & (group.length <= points)).all()
+    pes = batch.hardware.num_pes[batch.accelerator]
+    for row in group.tuples:
+        for same in (batch.layer[row], batch.mapping[row], pes[row]):
+            assert len(set(same.tolist())) == 1
+
+
+def test_few_programs_and_eight_devices() -> None:
+    flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_", "XLA_"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.execution.elsewhere"],
+        cwd=ROOT,
+        env={**clean, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(done.stdout)
+    assert found["differing"] == []
+    assert 0 < found["programs"] <= 6
