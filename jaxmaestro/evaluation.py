@@ -12,7 +12,7 @@ from jaxmaestro.encoding.batch import encode_network
 from jaxmaestro.encoding.tables import Batch
 from jaxmaestro.equations.cost import Precision, check_precision
 from jaxmaestro.equations.costs import Costs
-from jaxmaestro.execution.chunks import empty_costs, run_group
+from jaxmaestro.execution.chunks import run_group
 from jaxmaestro.execution.grouping import share, singles
 from jaxmaestro.execution.programs import GENERAL, PLAIN, SHARED
 from jaxmaestro.results.network import NetworkCosts
@@ -48,25 +48,29 @@ def evaluate_batch(
     Tuples that differ only in bandwidths, latencies, lanes or capacities share one
     analysis; ``CAPACITY`` never remains. ``threads`` (default: one a core) chunks are
     evaluated at a time; ``devices`` (default: the default one) work side by side on a
-    chunk each.
+    chunk each. A batch with several accelerators a pair has costs ``[b, p]``.
 
     Raises ValueError for an empty batch or an unknown precision.
     """
     check_precision(precision)
     if len(batch) == 0:
         raise ValueError("the batch has no tuples")
-    into = empty_costs(len(batch), precision)
-    tuples = np.arange(len(batch))
+    if batch.accelerator.ndim > 1:
+        flat = evaluate_batch(batch.flat(), precision, threads, devices)
+        points: Costs = jax.tree.map(lambda a: a.reshape(*batch.accelerator.shape, *a.shape[1:]), flat)
+        return points
+    tuples, costs = np.arange(len(batch)), None
     general = _general(batch)
     if general.any():
         in_general = general[np.asarray(batch.mapping)]
-        run_group(batch, singles(tuples[in_general]), GENERAL, precision, into, threads, devices)
+        costs = run_group(batch, singles(tuples[in_general]), GENERAL, precision, costs, threads, devices)
         tuples = tuples[~in_general]
     if len(tuples) > PLAIN.rows:
         shared, tuples = share(batch, tuples, SHARED.points, LEAST_SHARED)
-        run_group(batch, shared, SHARED, precision, into, threads, devices)
-    run_group(batch, singles(tuples), PLAIN, precision, into, threads, devices)
-    return into
+        costs = run_group(batch, shared, SHARED, precision, costs, threads, devices)
+    costs = run_group(batch, singles(tuples), PLAIN, precision, costs, threads, devices)
+    assert costs is not None
+    return costs
 
 
 def _general(batch: Batch) -> np.ndarray:

@@ -34,7 +34,7 @@ def encode(
     Raises ValueError when lengths differ or nothing is given, DescriptionError for an
     entry that is no layer, dataflow or accelerator.
     """
-    _check_all(layers, dataflows, hardware)
+    check_entries(layers, dataflows, hardware)
     n = max(len(layers), len(dataflows), len(hardware))
     for name, values in (("layers", layers), ("dataflows", dataflows), ("hardware", hardware)):
         if len(values) not in (1, n):
@@ -44,11 +44,12 @@ def encode(
     kinds = [not unique_layers[i].type.is_convolution for i in layer]
     flows = list(dataflows) * (n if len(dataflows) == 1 else 1)
     pairs, mapping = _unique(list(zip(flows, kinds, strict=True)), n)
-    batch = _batch(unique_layers, None, pairs, unique_hardware, layer, mapping, point)
+    batch = assemble(unique_layers, None, pairs, unique_hardware, layer, mapping, point)
     return dataclasses.replace(batch, variants=(variants,) * (batch.levels - 1))
 
 
-def _check_all(layers: Sequence[object], dataflows: Sequence[object], hardware: Sequence[object]) -> None:
+def check_entries(layers: Sequence[object], dataflows: Sequence[object], hardware: Sequence[object]) -> None:
+    """Raises as :func:`encode` for what is no list of layers, dataflows, accelerators."""
     _check("layers", layers, Layer)
     _check("dataflows", dataflows, Dataflow)
     _check("hardware", hardware, Hardware)
@@ -83,14 +84,14 @@ def encode_product(
 
     Tuple ``(l * len(dataflows) + d) * len(hardware) + h``; formed by index arithmetic.
     """
-    _check_all(layers, dataflows, hardware)
+    check_entries(layers, dataflows, hardware)
     index = np.arange(len(layers) * len(dataflows) * len(hardware))
     layer, rest = np.divmod(index, len(dataflows) * len(hardware))
     flow, point = np.divmod(rest, len(hardware))
     gemm = np.array([not each.type.is_convolution for each in layers])
     pairs = [(d, kind) for kind in (False, True) for d in dataflows]
     mapping = flow + len(dataflows) * gemm[layer]
-    return _batch(list(layers), None, pairs, list(hardware), layer, mapping, point)
+    return assemble(list(layers), None, pairs, list(hardware), layer, mapping, point)
 
 
 def encode_network(network: Network, hardware: Sequence[Hardware]) -> Batch:
@@ -107,7 +108,7 @@ def encode_network(network: Network, hardware: Sequence[Hardware]) -> Batch:
     pairs, mapping = _unique(list(zip(flows, kinds, strict=True)), len(layers))
     batched = batched_tensors(layers)
     keyed, layer = _unique(list(zip(layers, batched, strict=True)), len(layers))
-    batch = _batch(
+    batch = assemble(
         [k for k, _ in keyed],
         [b for _, b in keyed],
         pairs,
@@ -159,7 +160,7 @@ def _unique(values: list[T], length: int) -> tuple[list[T], np.ndarray]:
     return list(index), np.array(rows, np.int32)
 
 
-def _batch(
+def assemble(
     layers: list[Layer],
     batched: list[bool] | None,
     pairs: Sequence[tuple[Dataflow, bool]],
@@ -168,6 +169,7 @@ def _batch(
     mapping: np.ndarray,
     point: np.ndarray,
 ) -> Batch:
+    """A batch of these descriptions. ``pairs``: a dataflow, and whether it maps GEMMs; then the indices."""
     mappings = encode_dataflows([d for d, _ in pairs], [k for _, k in pairs])
     levels = mappings.kind.shape[1]
     return Batch(

@@ -52,14 +52,3 @@ def coupling(kind: LayerType, batch: bool) -> np.ndarray:
     if batch and kind is not LayerType.GEMM:
         table[[INPUT, OUTPUT], N] = True
     return table
-
-
-MAY_COUPLE = np.array(
-    [
-        [1, 1, 0, 1, 0, 0, 1, 1],  # input
-        [0, 1, 1, 1, 1, 1, 0, 1],  # filter
-        [1, 1, 1, 1, 0, 0, 1, 1],  # output
-    ],
-    bool,
-)
-"""Union of :func:`coupling` over all layer types: what a kernel need not multiply."""

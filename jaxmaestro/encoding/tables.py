@@ -1,8 +1,8 @@
 """The batch as a struct of arrays: three tables and, for each tuple, a row of each.
 
 A product of layers, dataflows and hardware points is index arithmetic on the
-three index arrays; the tables hold each description once. All arrays are int32
-or bool, so that a batch is the same whether 64-bit types are enabled or not.
+three index arrays; the tables hold each description once. All arrays are int32,
+uint32 or bool, so that a batch is the same whether 64-bit types are enabled or not.
 """
 
 from __future__ import annotations
@@ -123,6 +123,16 @@ class Batch:
 
     def __len__(self) -> int:
         return int(self.layer.shape[0])
+
+    def flat(self) -> Batch:
+        """The same tuples with one accelerator each: tuple ``i * p + k`` is point k of pair i."""
+        points = self.accelerator.reshape(self.layer.shape[0], -1).shape[1]
+        return dataclasses.replace(
+            self,
+            layer=np.repeat(self.layer, points),
+            mapping=np.repeat(self.mapping, points),
+            accelerator=self.accelerator.reshape(-1),
+        )
 
     def rows(self) -> Rows:
         """The descriptions that the tuples refer to."""

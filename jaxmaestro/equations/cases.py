@@ -33,7 +33,7 @@ Array = Any
 class States:
     """The states that each loop can be in; rows are directives, arrays ``[r, c]``.
 
-    The last four describe a dimension: the ninth row, if any, repeats its slot.
+    ``init_*`` and ``edge_ragged`` describe a dimension: the ninth row, if any, repeats its slot.
     """
 
     number: Array  # int32, 1 to 3
@@ -130,14 +130,9 @@ class Case:
     ninth_init: Array | None  # bool [c]: the doubled dimension is in its first tile
     times: Array  # int32 [c] occurrences: the reference counts them in 32 bits and wraps
 
-    @property
-    def all_init(self) -> Array:
-        """Every loop is in its first tile, bool ``[c]``."""
-        return self.moved == 0
-
 
 def case_at(tiles: Tiles, states: States, place: Place) -> Case:
-    """The case at a place of the walk. Occurrences are exact in int32 (see :func:`times_overflow`)."""
+    """The case at a place of the walk; :func:`times_overflow` says where occurrences wrap."""
     digits = place.digits
     edge, ninth_init = digits == states.edge, None
     if tiles.doubled is not None:
@@ -151,7 +146,11 @@ def case_at(tiles: Tiles, states: States, place: Place) -> Case:
 
 
 def times_overflow(states: States) -> Array:
-    """Whether some case occurs more often than 31 bits hold, bool ``[c]``: the one of all steady states."""
+    """Whether some case occurs more often than 31 bits hold, bool ``[c]``.
+
+    The most frequent case is that of all steady states. Its count is rounded here: just past the
+    limit it passes for the limit, but then the int32 is negative and the reference terminates.
+    """
     return jnp.prod(states.repeats, axis=0, dtype=jnp.float32) > 2**31 - 1
 
 

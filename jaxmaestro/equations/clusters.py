@@ -76,7 +76,7 @@ def analyse_clusters(batch: Rows) -> tuple[list[Level], Shared, Array]:
     flags = lay.flags | maps.flags
     flags |= flag(maps.gemm == sliding, Reason.MISSING_DIMENSION)
     swept = coupled[:, slots.INPUT] | coupled[:, slots.FILTER]
-    num_pes = hw.num_pes[:, 0].astype(dtype)  # the same at all points of a tuple
+    num_pes = hw.num_pes[:, 0].astype(dtype)  # the same at all points of a row
     bandwidths, latencies = hw.noc_bandwidth.astype(dtype), hw.noc_latency.astype(dtype)
 
     cluster = _resolve(maps.cluster, maps.cluster_sz, references)

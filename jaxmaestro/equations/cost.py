@@ -1,8 +1,9 @@
 """From a batch to its costs: the equations in order, one pure function.
 
-directives -> clusters.py -> tiles.py -> (level by level, innermost first)
-cases.py, factors.py, reuse.py, subtiles.py, level.py -> top.py -> figures.py
-(with pricing.py and validity.py).
+Analysis, top level first: clusters.py -> tiles.py -> states of loops (cases.py) -> subtiles.py.
+Performance, innermost level first: level.py (spatial.py, factors.py, reuse.py for what the
+cases of a level share; cases.py for the walk), ending in top.py. Then figures.py with
+pricing.py, and validity.py.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ class Costs:
     simd_lanes: Array  # [...]
     levels_reached: Array  # [...] bool: some case went into a sub-cluster (see maestro_energy)
     # Validity
-    reasons: Array  # [...] uint32 bit mask, see equations/validity.py
+    reasons: Array  # [...] uint32 bit mask, see description/reasons.py
     sound: Array  # [...] bool: the figures can be trusted
     fits: Array  # [...] bool: within the limits of the hardware
 

@@ -26,8 +26,8 @@ from jaxmaestro.equations.tiles import Tiles
 
 Array = Any
 
-# Bits of a case: whether something is at its spatial edge, and whether the last active
-# sub-cluster then holds a ragged tile (the bit after).
+# Bits of a case, in pairs: whether the outermost map, the work or a tensor is at its spatial
+# edge, and (the bit after) whether the last active sub-cluster then holds a ragged tile.
 OUTERMOST, WORK, OF_INPUT, OF_FILTER, OF_OUTPUT = 0, 2, 4, 6, 8
 FIRST_MAP, SECOND_MAP = 10, 11
 """Whether the spatial maps, as the output sees them, are in their edge state."""

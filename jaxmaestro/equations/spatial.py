@@ -28,12 +28,12 @@ class SpatialMaps:
     rank: Array  # int32
     input: Array  # bool: the input depends on its dimension
     filter: Array
-    kept: Array  # bool: the output does; its sizes are then in output elements
+    kept: Array  # bool: the output does; in :func:`output_maps` sizes are then in output elements
     mapped: Array  # elements of a sub-cluster
     mapped_edge: Array  # ... at the edge
     unique: Array  # ... that it does not share with its predecessor
     unique_edge: Array
-    alone: Array  # of a lone sub-cluster at the edge
+    alone: Array  # of a lone sub-cluster at the edge (outputs and work only)
 
 
 @jax.tree_util.register_dataclass

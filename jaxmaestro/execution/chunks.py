@@ -14,7 +14,7 @@ import numpy as np
 from jaxmaestro.description.reasons import Reason
 from jaxmaestro.encoding.tables import Batch, MappingTable, Rows
 from jaxmaestro.equations.cost import Precision
-from jaxmaestro.equations.costs import BY_THREE, Costs
+from jaxmaestro.equations.costs import Costs
 from jaxmaestro.execution.grouping import Group
 from jaxmaestro.execution.programs import Shape, blank_rows, program
 
@@ -27,17 +27,17 @@ def run_group(
     group: Group,
     shape: Shape,
     precision: Precision,
-    into: Costs,
+    into: Costs | None = None,
     threads: int | None = None,
     devices: Sequence[jax.Device] = (),
-) -> None:
-    """Costs of the tuples of a group, written to their places in ``into``.
+) -> Costs | None:
+    """Costs of the tuples of a group, written to their places in ``into`` (made if there is none).
 
     Rows whose sub-tiles do not fit beside their neighbours' are repeated in a chunk of
     fewer, so that ``CAPACITY`` never remains.
     """
     if len(group) == 0:
-        return
+        return into
     run = program(shape, precision, devices)
     tables = dataclasses.replace(batch, mappings=_of_depth(batch.mappings, shape.levels))
     parts = max(len(devices), 1)
@@ -49,8 +49,8 @@ def run_group(
 
         def costs_of(piece: Group) -> Costs:
             rows = _rows(tables, piece, shape, parts if devices else 0)
-            found: Costs = jax.tree.map(np.asarray, run(rows))
-            return found
+            costs: Costs = jax.tree.map(np.asarray, run(rows))
+            return costs
 
         # The device works on one chunk while the next is laid out and the last is put away.
         at_a_time = threads or (os.cpu_count() or 1)
@@ -58,37 +58,21 @@ def run_group(
             reasons = []
             for part in range(-(-len(piece) // shape.rows)):
                 own = piece.take(slice(part * shape.rows, (part + 1) * shape.rows))
-                reasons.append(_put(into, own, costs[part] if devices else costs))
+                found = costs[part] if devices else costs
+                into = into or _room(len(batch), found)
+                reasons.append(_put(into, own, found))
             again = (np.concatenate(reasons) & int(Reason.CAPACITY)) != 0
             crowded.append(piece.take(np.flatnonzero(again)))
         pending = Group(
             np.concatenate([c.tuples for c in crowded]), np.concatenate([c.length for c in crowded])
         )
+    return into
 
 
-def empty_costs(tuples: int, precision: Precision) -> Costs:
-    """Costs of so many tuples, not set yet."""
-    count, real = (np.int64, np.float64) if precision == "exact" else (np.float32, np.float32)
-    types: dict[str, Any] = {name: count for name in _COUNTS} | _OTHERS
-    return Costs(
-        **{
-            f.name: np.empty((tuples, 3) if f.name in BY_THREE else tuples, types.get(f.name, real))
-            for f in dataclasses.fields(Costs)
-        }
-    )
-
-
-_COUNTS = (
-    *("runtime", "num_macs", "layer_macs", "ingress_delay", "egress_delay", "compute_delay"),
-    *("l1_reads", "l1_writes", "l2_reads", "l2_writes", "noc_bandwidth_peak", "offchip_bandwidth"),
-    *("intensity_macs", "intensity_traffic", "noc_bandwidth_sum", "iterations", "l1_sizes", "l2_sizes"),
-    *("input_elements", "filter_elements"),
-)
-_OTHERS = {
-    **dict.fromkeys(("num_pes", "noc_bandwidth", "simd_lanes"), np.int32),
-    **dict.fromkeys(("levels_reached", "sound", "fits"), bool),
-    "reasons": np.uint32,
-}
+def _room(tuples: int, like: Costs) -> Costs:
+    """Costs of so many tuples, not set yet, of the types of others."""
+    made: Costs = jax.tree.map(lambda a: np.empty((tuples, *a.shape[1:]), a.dtype), like)
+    return made
 
 
 def _of_depth(mappings: MappingTable, levels: int) -> MappingTable:

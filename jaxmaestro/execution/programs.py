@@ -122,6 +122,7 @@ def _over(step: Any, sharding: NamedSharding | None) -> Any:
     return jax.jit(spread)
 
 
+@functools.cache
 def blank_rows(shape: Shape) -> Rows:
     """Rows of a shape that describe nothing: their dtypes and shapes are those of every chunk."""
     layers, mappings = encode_layers([]), encode_dataflows([], [], shape.levels)

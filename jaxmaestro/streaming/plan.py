@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jaxmaestro.description import Dataflow, Hardware, Layer
-from jaxmaestro.encoding.batch import _batch, _check_all
+from jaxmaestro.encoding.batch import assemble, check_entries
 from jaxmaestro.encoding.tables import Batch
 from jaxmaestro.equations.costs import Costs
 from jaxmaestro.streaming.axes import Axis, Index
@@ -180,12 +180,12 @@ def encode_tables(
     Dataflow ``d`` on layer ``l`` is row ``d + len(dataflows) * kinds[l]`` of the
     mappings, which are encoded for GEMMs and convolutions only where there are any.
     """
-    _check_all(layers, dataflows, hardware)
+    check_entries(layers, dataflows, hardware)
     gemm = np.array([not each.type.is_convolution for each in layers])
     found = np.unique(gemm)
     pairs = [(dataflow, bool(kind)) for kind in found for dataflow in dataflows]
     none = np.zeros(0, np.int32)
-    tables = _batch(list(layers), None, pairs, list(hardware), none, none, none)
+    tables = assemble(list(layers), None, pairs, list(hardware), none, none, none)
     return tables, np.searchsorted(found, gemm).astype(np.int64)
 
 

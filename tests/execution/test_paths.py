@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -65,6 +66,23 @@ def test_cost(make: object) -> None:
     expected = jax.tree.map(np.asarray, cost(batch))
     assert has_figures(expected).any()
     assert not differing_fields(expected, evaluate_batch(batch))
+
+
+def test_several_accelerators_a_pair() -> None:
+    flat = product_batch(3)
+    points = len(POINTS) // 2  # those of one number of PEs
+    batch = dataclasses.replace(
+        flat,
+        layer=flat.layer[::points],
+        mapping=flat.mapping[::points],
+        accelerator=flat.accelerator.reshape(-1, points),
+    )
+    expected = evaluate_batch(flat)
+    for found in (cost(batch), evaluate_batch(batch)):
+        assert found.runtime.shape == (6, points)
+        assert found.l1_sizes.shape == (6, points, 3)
+        rows = jax.tree.map(lambda a: np.asarray(a).reshape(len(flat), *a.shape[2:]), found)
+        assert not differing_fields(expected, rows)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 200), st.integers(1, 5), st.integers(2, 7))
