@@ -37,11 +37,16 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="measurements, of which the median counts")
     parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=ROWS)
     parser.add_argument("--json", type=Path, help="where to write the numbers too")
+    parser.add_argument("--read", type=Path, help="numbers written before: draws them, measures nothing")
+    parser.add_argument("--picture", type=Path, help="where to draw the rates")
     parser.add_argument("--child", choices=ROWS, help=argparse.SUPPRESS)
     parser.add_argument("--cores", type=int, default=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
         print(json.dumps(_ours(arguments)))
+        return
+    if arguments.read:
+        _draw(json.loads(arguments.read.read_text()), arguments.picture or Path("throughput.png"))
         return
     import jax
 
@@ -65,6 +70,8 @@ def main() -> None:
     print("evaluated; GiB: peak memory of the process")
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1) + "\n")
+    if arguments.picture:
+        _draw(results, arguments.picture)
 
 
 def _text(result: dict[str, Any]) -> str:
@@ -143,6 +150,34 @@ def _cases(batch: Any) -> tuple[float, float]:
         useful += int(cases.sum())
         evaluated += int(cases[:: PLAIN.block].sum()) * PLAIN.block
     return useful / len(some), useful / evaluated
+
+
+def _draw(results: list[dict[str, Any]], path: Path) -> None:
+    """A dot a rate, a line a row, on a logarithmic axis."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    axes = figure.subplots()
+    kinds = (("binary", "reference, one thread"), ("one core", "one core"), ("two cores", "two cores"))
+    rows = range(len(results))
+    axes.hlines(
+        rows,
+        [min(r[k] for k, _ in kinds if k in r) for r in results],
+        [max(r[k] for k, _ in kinds if k in r) for r in results],
+        color="0.8",
+    )
+    for (kind, label), color in zip(kinds, ("tab:gray", "tab:blue", "tab:orange"), strict=True):
+        known = [(r[kind], row) for row, r in zip(rows, results, strict=True) if kind in r]
+        if known:
+            axes.plot(*zip(*known, strict=True), "o", label=label, color=color)
+    axes.set_xscale("log")
+    axes.set_yticks(rows, [r["row"] for r in results])
+    axes.invert_yaxis()
+    axes.set_xlabel("tuples a second, every figure, exact")
+    axes.grid(axis="x", color="0.9")
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.14), ncols=3)
+    figure.savefig(path, dpi=130)
 
 
 def _seconds(run: Callable[[], object], repeats: int) -> float:
