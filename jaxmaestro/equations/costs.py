@@ -14,11 +14,16 @@ Array = Any
 TENSORS = ("input", "filter", "output")
 """Order of the tensor axis."""
 
-BY_THREE = (
-    *("ingress_delay", "egress_delay", "compute_delay", "l1_reads", "l1_writes", "l2_reads", "l2_writes"),
+DELAYS = ("ingress_delay", "egress_delay", "compute_delay")
+"""Fields with a last axis of minimum, maximum and average."""
+
+BY_TENSOR = (
+    *("l1_reads", "l1_writes", "l2_reads", "l2_writes"),
     *("l1_sizes", "l2_sizes", "energy_l1", "energy_l2"),
 )
-"""Fields with a last axis of three: tensors, or minimum, maximum and average of a delay."""
+"""Fields with a last axis of tensors."""
+
+BY_THREE = DELAYS + BY_TENSOR
 
 
 def _total(by_tensor: Array) -> Array:

@@ -19,7 +19,7 @@ from jax import lax
 
 from jaxmaestro.encoding.slots import FILTER, INPUT, OUTPUT, SLOTS
 from jaxmaestro.equations.arithmetic import Arithmetic, product
-from jaxmaestro.equations.cases import Case, Place, States, case_at, times_overflow, walk
+from jaxmaestro.equations.cases import Place, States, case_at, times_overflow, walk
 from jaxmaestro.equations.clusters import Shared
 from jaxmaestro.equations.factors import Factors, output_factors
 from jaxmaestro.equations.reuse import (
@@ -114,7 +114,6 @@ def plan(model: LevelModel, states: States) -> Plan:
 class CaseCost:
     """Traffic and delays of one case; arrays ``[c]``, times in cycles ``[p, c]``."""
 
-    case: Case
     times: Array  # occurrences
     input: Array  # elements brought in
     filter: Array
@@ -158,7 +157,6 @@ def case_cost(plan: Plan, place: Place) -> CaseCost:
     first_case = (place.index == 0).astype(count)
     overlapped = jnp.maximum(compute + first_case * ingress_delay, ingress_delay)
     return CaseCost(
-        case=case,
         times=case.times.astype(count),
         input=inputs,
         filter=filters,
@@ -344,7 +342,7 @@ def _sub_level_cost(model: LevelModel, states: States) -> LevelCost:
 
 def stops(now: CaseCost, live: Array, looks: Array) -> Array:
     """Whether the reference terminates in a case: it ``looks`` into it, or it never occurs."""
-    return (looks & now.terminates) | (live & (now.case.times < 1))
+    return (looks & now.terminates) | (live & (now.times < 1))
 
 
 def in_blocks(cost_of: Any, model: LevelModel, columns: Columns, block: int) -> Any:

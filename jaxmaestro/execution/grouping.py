@@ -62,8 +62,6 @@ def share(batch: Batch, tuples: np.ndarray, points: int, least: int) -> tuple[Gr
     length = np.bincount(row)
     many = length >= least
     shared = many[row]
-    if not shared.any():
-        return Group(np.zeros((0, points), tuples.dtype), np.zeros(0, int)), np.sort(tuples)
     renumbered = (np.cumsum(many) - 1)[row[shared]]
     grid = np.repeat(tuples[shared][np.diff(renumbered, prepend=-1) > 0][:, None], points, axis=1)
     grid[renumbered, place[shared] % points] = tuples[shared]

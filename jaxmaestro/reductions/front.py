@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxmaestro.equations.arithmetic import truncated_div
 from jaxmaestro.equations.costs import Costs
 from jaxmaestro.reductions.dominance import sorted_front
 from jaxmaestro.reductions.objectives import (
@@ -178,7 +179,7 @@ def _joined(state: FrontState, keys: Array, index: Array) -> FrontState:
 def _open(state: FrontState, keys: Array, index: Array, pending: Array) -> Array:
     """The pending rows that some points of the archive, spread over it, leave undecided."""
     count = (state.index < LARGEST).sum()
-    probes = jnp.arange(PROBES) * count // PROBES
+    probes = truncated_div(jnp.arange(PROBES) * count, PROBES)
     probe_index = state.index[probes]
     below = jnp.ones((), bool)
     better = jnp.zeros((), bool)
@@ -200,7 +201,7 @@ def _spread(mask: Array, size: int) -> Array:
     ends = jnp.cumsum(counts)
     total = ends[-1].astype(jnp.int64)
     slot = jnp.arange(size)
-    rank = jnp.where(total > size, slot * total // size, slot)
+    rank = jnp.where(total > size, truncated_div(slot * total, size), slot)
     group = jnp.minimum(jnp.searchsorted(ends, rank, side="right"), len(counts) - 1)
     within = rank - (ends[group] - counts[group])
     before = jnp.cumsum(groups[group], 1, dtype=jnp.int32) <= within[:, None]

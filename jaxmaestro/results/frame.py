@@ -7,19 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxmaestro.equations.costs import TENSORS, Costs
+from jaxmaestro.equations.costs import BY_TENSOR, DELAYS, TENSORS, Costs
 from jaxmaestro.results.network import NetworkCosts
 
 if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-_DELAYS = ("ingress_delay", "egress_delay", "compute_delay")
-_BY_TENSOR = (
-    *("l1_reads", "l1_writes", "l2_reads", "l2_writes"),
-    *("l1_sizes", "l2_sizes", "energy_l1", "energy_l2"),
-)
-_AXES = {**dict.fromkeys(_DELAYS, ("min", "max", "average")), **dict.fromkeys(_BY_TENSOR, TENSORS)}
+_AXES = {**dict.fromkeys(DELAYS, ("min", "max", "average")), **dict.fromkeys(BY_TENSOR, TENSORS)}
 
 
 def to_table(costs: Costs | NetworkCosts) -> pyarrow.Table:

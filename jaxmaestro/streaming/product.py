@@ -6,14 +6,13 @@ import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
 
 import jax
 
 from jaxmaestro.description import Dataflow, DescriptionError, Hardware, Layer
 from jaxmaestro.description.fields import whole
 from jaxmaestro.encoding.tables import Batch
-from jaxmaestro.equations.cost import Precision
+from jaxmaestro.equations.cost import Precision, check_precision
 from jaxmaestro.equations.costs import Costs
 from jaxmaestro.evaluation import evaluate_batch
 from jaxmaestro.streaming.devices import pick_devices
@@ -77,8 +76,7 @@ def evaluate_product(
     """
     size = whole(chunk, "chunk", least=1)
     check_progress(progress)
-    if precision not in get_args(Precision):
-        raise ValueError(f"precision is 'exact' or 'float32', not {precision!r}")
+    check_precision(precision)
     reducer = Reducer(reductions)
     if folder is None and (not reducer.reductions or columns is not None):
         what = "columns are stored in a folder" if columns is not None else "nothing would be kept"
