@@ -1,0 +1,1 @@
+"""Accuracy: tables read, predictors checked against figures they did not learn from."""
