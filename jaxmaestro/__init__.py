@@ -39,6 +39,8 @@ if TYPE_CHECKING:
         write_mapping,
         write_model,
     )
+    from jaxmaestro.frontends.jax_tracing import from_jax
+    from jaxmaestro.frontends.workload import Unmapped, Workload, WorkloadLayer
     from jaxmaestro.reductions import (
         Count,
         NetworkTotals,
@@ -77,6 +79,9 @@ __all__ = [
     "Sz",
     "TemporalMap",
     "TopK",
+    "Unmapped",
+    "Workload",
+    "WorkloadLayer",
     "cost",
     "encode",
     "encode_network",
@@ -85,6 +90,7 @@ __all__ = [
     "evaluate",
     "evaluate_batch",
     "evaluate_product",
+    "from_jax",
     "pareto_mask",
     "read_dataflow",
     "read_hardware",
@@ -129,6 +135,10 @@ _HOME = {
     "write_hardware": "jaxmaestro.formats",
     "write_mapping": "jaxmaestro.formats",
     "write_model": "jaxmaestro.formats",
+    "from_jax": "jaxmaestro.frontends.jax_tracing",
+    "Unmapped": "jaxmaestro.frontends.workload",
+    "Workload": "jaxmaestro.frontends.workload",
+    "WorkloadLayer": "jaxmaestro.frontends.workload",
     "Costs": "jaxmaestro.equations.costs",
     "Count": "jaxmaestro.reductions",
     "NetworkTotals": "jaxmaestro.reductions",
