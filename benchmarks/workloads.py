@@ -20,9 +20,9 @@ DATAFLOWS = ("kc_p", "yr_p", "yx_p", "x_p")
 
 POINTS = [
     jm.Hardware(num_pes=pes, noc_bandwidth=noc, hop_latency=1, offchip_bandwidth=off)
-    for pes, noc, off in itertools.product((64, 128, 168, 256, 500, 1024), (16, 64, 300, 1000), (8, 50, 200))
+    for pes, noc, off in itertools.product(range(64, 1088, 4), (16, 64, 300, 1000), (8, 50, 200))
 ]
-"""72 accelerators, 12 of each number of PEs."""
+"""3,072 accelerators, 12 of each number of PEs."""
 
 MANY_POINTS = [
     jm.Hardware(num_pes=pes, noc_bandwidth=noc, hop_latency=1, offchip_bandwidth=off)
@@ -40,12 +40,12 @@ Pairs = list[tuple[jm.Layer, jm.Dataflow]]
 
 
 def named_pairs(dataflow: str) -> Pairs:
-    """Every layer of the networks under a dataflow of conf/."""
+    """The distinct layers of the networks under a dataflow of conf/."""
     register()
     register_resolver()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("config", [f"dataflow={dataflow}", "model=[resnet50,vgg16,mobilenetv2]"])
-    return list(build_space(validated(config)).pairs)
+    return list(dict.fromkeys(build_space(validated(config)).pairs))
 
 
 def gamma_pairs(count: int, seed: int = 0) -> Pairs:

@@ -17,7 +17,7 @@ from jaxmaestro.execution.grouping import share, singles
 from jaxmaestro.execution.programs import GENERAL, PLAIN, SHARED
 from jaxmaestro.results.network import NetworkCosts
 
-LEAST_SHARED = 4
+LEAST_SHARED = 2
 """Tuples that make it worth to analyse them as one row of :data:`SHARED`."""
 
 
@@ -63,12 +63,14 @@ def evaluate_batch(
     general = _general(batch)
     if general.any():
         in_general = general[np.asarray(batch.mapping)]
-        costs = run_group(batch, singles(tuples[in_general]), GENERAL, precision, costs, threads, devices)
+        costs = run_group(
+            batch, singles(batch, tuples[in_general]), GENERAL, precision, costs, threads, devices
+        )
         tuples = tuples[~in_general]
     if len(tuples) > PLAIN.rows:
-        shared, tuples = share(batch, tuples, SHARED.points, LEAST_SHARED)
+        shared, tuples = share(batch, tuples, SHARED.nocs, SHARED.memories, LEAST_SHARED)
         costs = run_group(batch, shared, SHARED, precision, costs, threads, devices)
-    costs = run_group(batch, singles(tuples), PLAIN, precision, costs, threads, devices)
+    costs = run_group(batch, singles(batch, tuples), PLAIN, precision, costs, threads, devices)
     assert costs is not None
     return costs
 

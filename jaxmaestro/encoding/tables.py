@@ -73,21 +73,25 @@ class HardwareTable:
     simd_lanes: Array  # [h]
 
 
+MEMORY = ("l1_size", "l2_size", "offchip_bandwidth")
+"""Fields of hardware that only the runtime, and whether a tuple fits, depend on."""
+
+
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Rows:
     """The descriptions of every tuple, laid out side by side: what the equations read.
 
-    Layers and mappings have arrays ``[b, ...]``, hardware ``[b, p, ...]``: p points for
-    each pair of layer and mapping. ``order`` says which of these are wanted and in what
-    order: the costs are of point ``order[i] // b`` of pair ``order[i] % b``.
-    ``levels``, ``extras`` and ``variants`` are those of the :class:`Batch`.
+    Layers and mappings have arrays ``[b, ...]``, hardware ``[b, p, q, ...]``: for each pair
+    of layer and mapping p times q hardware points, with an axis of length 1 where a field
+    does not vary. The first is that of the NoC (bandwidths, latencies, lanes), the second,
+    if it is used, that of the memories (off-chip bandwidth, capacities), which fewer figures
+    depend on. ``levels``, ``extras`` and ``variants`` are those of the :class:`Batch`.
     """
 
     layers: LayerTable
     mappings: MappingTable
     hardware: HardwareTable
-    order: Array  # int32, any shape
     levels: int = dataclasses.field(metadata={"static": True})
     extras: bool = dataclasses.field(metadata={"static": True})
     variants: tuple[int, ...] = dataclasses.field(metadata={"static": True})
@@ -136,14 +140,11 @@ class Batch:
 
     def rows(self) -> Rows:
         """The descriptions that the tuples refer to."""
-        pairs = self.layer.shape[0]
-        accelerator = self.accelerator.reshape(pairs, -1)
-        order = np.arange(accelerator.size, dtype=np.int32).reshape(-1, pairs).T
+        accelerator = self.accelerator.reshape(self.layer.shape[0], -1, 1)
         return Rows(
             layers=jax.tree.map(lambda field: field[self.layer], self.layers),
             mappings=jax.tree.map(lambda field: field[self.mapping], self.mappings),
             hardware=jax.tree.map(lambda field: field[accelerator], self.hardware),
-            order=order.reshape(self.accelerator.shape),
             levels=self.levels,
             extras=self.extras,
             variants=self.variants,

@@ -54,11 +54,14 @@ def product(a: Array, b: Array) -> Array:
 
     XLA may contract a product and the sum that it goes into to one operation with one
     rounding, in one program and not in another; a select in between keeps figures the
-    same to the last bit everywhere. Python and NumPy numbers are multiplied as they are.
+    same to the last bit everywhere. It asks the product, not a factor: what does not change
+    in a loop is taken out of it, and the select with it. Python and NumPy numbers are
+    multiplied as they are.
     """
     if not isinstance(a, jax.Array):
         return a * b
-    return jnp.where(a == 0, jnp.zeros_like(a), a * b)
+    rounded = a * b
+    return jnp.where(rounded == 0, jnp.zeros_like(rounded), rounded)
 
 
 def truncated_div(a: Array, b: Array) -> Array:

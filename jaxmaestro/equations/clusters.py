@@ -49,8 +49,8 @@ class Level:
     innermost: Array  # [b] bool
     exists: Array  # [b] bool: the mapping has this level
     extra: Extra | None
-    noc_bandwidth: Array  # [p, b] by hardware point
-    noc_latency: Array  # [p, b]
+    noc_bandwidth: Array  # [p, q, b] by hardware point
+    noc_latency: Array  # [p, q, b]
 
 
 @jax.tree_util.register_dataclass
@@ -60,8 +60,8 @@ class Shared:
 
     coupled: Array  # bool [3, 8, b], by tensor and slot
     sliding: Array  # bool: R and S slide over Y and X
-    simd_lanes: Array  # [p, b] by hardware point
-    offchip_bandwidth: Array  # [p, b]
+    simd_lanes: Array  # [p, q, b] by hardware point
+    offchip_bandwidth: Array  # [p, q, b]
 
 
 def analyse_clusters(batch: Rows) -> tuple[list[Level], Shared, Array]:
@@ -76,7 +76,7 @@ def analyse_clusters(batch: Rows) -> tuple[list[Level], Shared, Array]:
     flags = lay.flags | maps.flags
     flags |= flag(maps.gemm == sliding, Reason.MISSING_DIMENSION)
     swept = coupled[:, slots.INPUT] | coupled[:, slots.FILTER]
-    num_pes = hw.num_pes[:, 0].astype(dtype)  # the same at all points of a row
+    num_pes = hw.num_pes[:, 0, 0].astype(dtype)  # the same at all points of a row
     bandwidths, latencies = hw.noc_bandwidth.astype(dtype), hw.noc_latency.astype(dtype)
 
     cluster = _resolve(maps.cluster, maps.cluster_sz, references)
@@ -106,7 +106,7 @@ def analyse_clusters(batch: Rows) -> tuple[list[Level], Shared, Array]:
         level = _complete(own, above, dims, swept & present, batch.extras)
         level = _apply_stride(level, strides, sizes, sliding, top=index == 0)
         flags |= flag(exists & _filter_tile(own, sizes, sliding), Reason.ILLEGAL_FILTER_TILE)
-        depth = jnp.clip(maps.levels - 1 - index, 0, bandwidths.shape[-1] - 1)[:, None, None]
+        depth = jnp.clip(maps.levels - 1 - index, 0, bandwidths.shape[-1] - 1)[:, None, None, None]
         levels.append(
             Level(
                 spatial=(level.kind == 2).T,
@@ -119,8 +119,8 @@ def analyse_clusters(batch: Rows) -> tuple[list[Level], Shared, Array]:
                 innermost=maps.levels == index + 1,
                 exists=exists,
                 extra=level.extra,
-                noc_bandwidth=jnp.maximum(jnp.take_along_axis(bandwidths, depth, 2)[..., 0], 1).T,
-                noc_latency=jnp.take_along_axis(latencies, depth, 2)[..., 0].T,
+                noc_bandwidth=jnp.maximum(by_point(jnp.take_along_axis(bandwidths, depth, 3)[..., 0]), 1),
+                noc_latency=by_point(jnp.take_along_axis(latencies, depth, 3)[..., 0]),
             )
         )
         dims = jnp.where(swept & present, jnp.minimum(_first_size(level), dims), 1)
@@ -128,10 +128,15 @@ def analyse_clusters(batch: Rows) -> tuple[list[Level], Shared, Array]:
     shared = Shared(
         coupled=jnp.moveaxis(coupled, 0, -1),
         sliding=sliding,
-        simd_lanes=jnp.maximum(hw.simd_lanes, 1).T,
-        offchip_bandwidth=jnp.maximum(hw.offchip_bandwidth, 1).T,
+        simd_lanes=jnp.maximum(by_point(hw.simd_lanes), 1),
+        offchip_bandwidth=jnp.maximum(by_point(hw.offchip_bandwidth), 1),
     )
     return levels, shared, flags
+
+
+def by_point(field: Array) -> Array:
+    """A field of hardware ``[b, p, q, ...]`` as kernels want it: ``[p, q, b, ...]``."""
+    return jnp.moveaxis(field, 0, 2)
 
 
 def _resolve(number: Array, reference: Array, references: Array) -> Array:

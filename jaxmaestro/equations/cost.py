@@ -27,7 +27,7 @@ from jaxmaestro.equations.level import BLOCK, LevelCost, LevelModel, sub_level_c
 from jaxmaestro.equations.subtiles import Columns, Subtiles, hand_down
 from jaxmaestro.equations.tiles import Tiles, analyse_tiles
 from jaxmaestro.equations.top import TopCost, top_cost
-from jaxmaestro.equations.validity import flagged, judge
+from jaxmaestro.equations.validity import flagged, judge, spread
 
 Array = Any
 
@@ -150,9 +150,12 @@ def perform(analysis: Analysis, arithmetic: Arithmetic, block: int) -> TopCost:
 def assess(
     batch: Rows, level: Level, tiles: Tiles, flags: Array, top: TopCost, arithmetic: Arithmetic
 ) -> Costs:
-    """Figures and reasons, from the top ``level`` with its ``tiles``."""
+    """Figures and reasons ``[p, q, b]``, from the top ``level`` with its ``tiles``."""
     costs = figures(batch, level, top, flags, arithmetic)
-    return flagged(batch, costs, judge(batch, costs, level, tiles, top, arithmetic))
+    return flagged(costs, judge(batch, costs, level, tiles, top, arithmetic))
+
+
+_spread = jax.jit(spread)
 
 
 @jax.jit
@@ -168,5 +171,13 @@ def compute_costs(batch: Batch, arithmetic: Arithmetic, block: int = BLOCK) -> C
     """
     rows = _rows(batch)
     analysis = analyse(rows)
+    costs = price(rows, analysis, arithmetic, block)
+    if batch.accelerator.ndim > 1:
+        costs = _spread(costs)
+    return jax.tree.map(lambda a: a.reshape(*batch.accelerator.shape, *a.shape[3:]), costs)
+
+
+def price(rows: Rows, analysis: Analysis, arithmetic: Arithmetic, block: int) -> Costs:
+    """The costs ``[p, q, b]`` of an analysis, with axes of length 1 where a figure does not vary."""
     top = perform(analysis, arithmetic, block)
     return assess(rows, analysis.levels[0], analysis.tiles[0], analysis.flags, top, arithmetic)

@@ -11,7 +11,7 @@ from jaxmaestro.encoding.slots import FILTER, INPUT, OUT_Y, OUTPUT, SLIDES_OVER,
 from jaxmaestro.encoding.tables import Rows
 from jaxmaestro.equations import pricing
 from jaxmaestro.equations.arithmetic import Arithmetic, product, truncated_div
-from jaxmaestro.equations.clusters import Level
+from jaxmaestro.equations.clusters import Level, by_point
 from jaxmaestro.equations.costs import BY_THREE, Costs
 from jaxmaestro.equations.top import Delays, TopCost
 
@@ -39,7 +39,10 @@ def _volume(sizes: Array, mask: Array, arithmetic: Arithmetic) -> Array:
 
 
 def figures(batch: Rows, level: Level, top: TopCost, flags: Array, arithmetic: Arithmetic) -> Costs:
-    """Every figure of a batch, not judged yet, ``[p, b]``; ``flags`` is uint32 ``[b]``."""
+    """Every figure of a batch, not judged yet, ``[p, q, b]``; ``flags`` is uint32 ``[b]``.
+
+    An axis is of length 1 where a figure does not vary along it.
+    """
     sums, times = top.totals, top.performance
     real = arithmetic.real
     lay, hw = batch.layers, batch.hardware
@@ -59,9 +62,9 @@ def figures(batch: Rows, level: Level, top: TopCost, flags: Array, arithmetic: A
     l1_sizes = 2 * jnp.stack([top.l1_input, top.l1_filter, top.l1_output], -1)
     l2_sizes = 2 * jnp.stack([sums.l2_input, sums.l2_filter, sums.l2_output], -1)
 
-    num_pes, lanes = hw.num_pes.T, hw.simd_lanes.T
+    num_pes, lanes = by_point(hw.num_pes), by_point(hw.simd_lanes)
     # The first level's NoC in the reference's numbering is the innermost one: its area is priced.
-    noc_bandwidth = hw.noc_bandwidth[..., 0].T
+    noc_bandwidth = by_point(hw.noc_bandwidth[..., 0])
     priced = (
         num_pes.astype(real),
         lanes.astype(real),
@@ -118,13 +121,13 @@ def figures(batch: Rows, level: Level, top: TopCost, flags: Array, arithmetic: A
         sound=jnp.ones(flags.shape, bool),
         fits=jnp.ones(flags.shape, bool),
     )
-    # What all hardware points of a tuple share is repeated for each.
-    return Costs(
-        **{
-            f.name: jnp.broadcast_to(getattr(costs, f.name), num_pes.shape + (3,) * (f.name in BY_THREE))
-            for f in dataclasses.fields(costs)
-        }
-    )
+
+    def with_axes(name: str) -> Array:
+        """What all hardware points of a pair share gets axes of length 1 for them."""
+        value = getattr(costs, name)
+        return value[None, None] if value.ndim - (name in BY_THREE) == 1 else value
+
+    return Costs(**{f.name: with_axes(f.name) for f in dataclasses.fields(costs)})
 
 
 def _by_tensor(energy: Array) -> Array:

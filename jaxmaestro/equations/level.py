@@ -5,7 +5,8 @@ inputs in, computing (what the sub-clusters take), and taking outputs out; only
 in the very first iteration do the first two come one after the other.
 
 Reuse and traffic are the same for all hardware points of a tuple: arrays ``[c]``.
-What the points differ in has one row a point: arrays ``[p, c]``.
+What the points differ in has a row a point: arrays ``[p, q, c]`` (see
+:class:`jaxmaestro.encoding.tables.Rows`), of which nothing here depends on the second axis.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ BLOCK = 128
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class LevelCost:
-    """What the level above needs of each sub-tile; arrays ``[c]``, runtime ``[p, c]``."""
+    """What the level above needs of each sub-tile; arrays ``[c]``, runtime ``[p, q, c]``."""
 
     runtime: Array  # cycles
     active_pes: Array  # average active PEs, real
@@ -65,8 +66,8 @@ class LevelModel:
 
     tiles: Tiles
     innermost: Array  # bool [b]
-    noc_bandwidth: Array  # [p, b]
-    noc_latency: Array  # [p, b]
+    noc_bandwidth: Array  # [p, q, b]
+    noc_latency: Array  # [p, q, b]
     shared: Shared
     subtiles: Subtiles | None  # None: no tuple of the batch has a level below
     below: LevelCost | None
@@ -112,7 +113,7 @@ def plan(model: LevelModel, states: States) -> Plan:
 
 @dataclasses.dataclass(frozen=True)
 class CaseCost:
-    """Traffic and delays of one case; arrays ``[c]``, times in cycles ``[p, c]``."""
+    """Traffic and delays of one case; arrays ``[c]``, times in cycles ``[p, q, c]``."""
 
     times: Array  # occurrences
     input: Array  # elements brought in
@@ -174,7 +175,7 @@ def case_cost(plan: Plan, place: Place) -> CaseCost:
 
 
 def noc_delay(model: LevelModel, elements: Array) -> Array:
-    """Cycles ``[p, c]`` that the NoC takes for some elements ``[c]``.
+    """Cycles ``[p, q, c]`` that the NoC takes for some elements ``[c]``.
 
     It is a pipe (MICRO'19, performance analysis): the head takes the latency, then one send a cycle.
     """
@@ -185,7 +186,7 @@ def noc_delay(model: LevelModel, elements: Array) -> Array:
 
 @dataclasses.dataclass(frozen=True)
 class _Below:
-    """What the sub-clusters of a case do; arrays ``[c]``, ``compute`` ``[p, c]``."""
+    """What the sub-clusters of a case do; arrays ``[c]``, ``compute`` ``[p, q, c]``."""
 
     compute: Array
     active: Array
@@ -289,7 +290,7 @@ def sub_level_cost(model: LevelModel, columns: Columns, block: int) -> LevelCost
 class _Sums:
     """Sums over the cases of a level below the top."""
 
-    runtime: Array  # [p, c]
+    runtime: Array  # [p, q, c]
     active_pes: Array  # real [c]
     iterations: Array
     terminates: Array  # bool
@@ -320,7 +321,7 @@ def _sub_level_cost(model: LevelModel, states: States) -> LevelCost:
         states,
         step,
         _Sums(
-            runtime=jnp.zeros((model.noc_bandwidth.shape[0], columns), arithmetic.count),
+            runtime=jnp.zeros(model.noc_bandwidth.shape, arithmetic.count),
             active_pes=jnp.zeros(columns, arithmetic.real),
             iterations=jnp.zeros(columns, arithmetic.count),
             terminates=false,

@@ -34,8 +34,8 @@ def arbiter_scale(num_pes: Array) -> Array:
 def area_of(num_pes: Array, lanes: Array, noc_bandwidth: Array, l1: Array, l2: Array) -> Array:
     """Area in um^2: PEs with their L1, one L2, one bus and its arbiter. Sizes in bytes."""
     pe = product(lanes, MAC_AREA) + product(_cells(l1), SRAM_AREA)
-    bus = product(BUS_AREA * bus_scale(num_pes), noc_bandwidth)
-    arbiter = jnp.maximum(ARBITER_AREA * arbiter_scale(num_pes), ARBITER_AREA)
+    bus = product(product(bus_scale(num_pes), BUS_AREA), noc_bandwidth)
+    arbiter = jnp.maximum(product(arbiter_scale(num_pes), ARBITER_AREA), ARBITER_AREA)
     return product(num_pes, pe) + product(_cells(l2), SRAM_AREA) + bus + arbiter
 
 
@@ -43,8 +43,8 @@ def powers_of(
     num_pes: Array, lanes: Array, noc_bandwidth: Array, l1: Array, l2: Array
 ) -> tuple[Array, Array, Array, Array]:
     """Power in mW of all MACs, all L1s, the L2, the NoC."""
-    bus = product(BUS_POWER * bus_scale(num_pes) / 1000, noc_bandwidth)
-    arbiter = jnp.maximum(ARBITER_POWER * arbiter_scale(num_pes) / 1000, ARBITER_POWER)
+    bus = product(product(product(bus_scale(num_pes), BUS_POWER), 1e-3), noc_bandwidth)
+    arbiter = jnp.maximum(product(product(arbiter_scale(num_pes), ARBITER_POWER), 1e-3), ARBITER_POWER)
     return (
         product(product(num_pes, MAC_POWER), lanes),
         product(product(num_pes, SRAM_POWER), _cells(l1)),

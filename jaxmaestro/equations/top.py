@@ -31,7 +31,7 @@ _BEYOND = 2**62
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Delays:
-    """Minimum, maximum and sum of a delay over the iterations, cycles ``[p, b]``."""
+    """Minimum, maximum and sum of a delay over the iterations, cycles ``[p, q, b]``."""
 
     least: Array
     most: Array
@@ -93,8 +93,57 @@ class Totals:
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
+class Pending:
+    """What :class:`Performance` takes of a case; arrays ``[b]``, times in cycles ``[p, q, b]``.
+
+    A case is added when the next one is worked out: what a loop carries is there, whereas XLA
+    would work out all that leads to it once more for every sum, and every point, that it enters.
+    """
+
+    works: Array  # bool
+    times: Array  # occurrences
+    busiest: Array  # elements: the larger of what comes in and what goes out
+    contents: Array  # elements of L2
+    compute: Array
+    ingress_delay: Array
+    egress_delay: Array
+    delay: Array
+    offchip_delay: Array
+
+    @classmethod
+    def of(
+        cls, now: CaseCost, live: Array, totals: Totals, offchip: Array, arithmetic: Arithmetic
+    ) -> Pending:
+        """A case, where it is ``live``; ``totals`` include it."""
+        contents = jnp.maximum(totals.l2_input + totals.l2_filter, totals.l2_output)
+        return cls(
+            works=live & now.works,
+            times=now.times,
+            busiest=jnp.maximum(now.input + now.filter, now.outputs.egress),
+            contents=contents,
+            compute=jnp.maximum(now.compute, 1),
+            ingress_delay=now.ingress_delay,
+            egress_delay=now.egress_delay,
+            delay=now.delay,
+            # The doubly buffered L2 contents move while the level computes.
+            offchip_delay=arithmetic.div(contents, offchip),
+        )
+
+    @classmethod
+    def none(cls, priced: Array, offchip: Array) -> Pending:
+        """No case."""
+        zero = jnp.zeros(priced.shape[-1], priced.dtype)
+        one = jnp.ones_like(priced)
+        return cls(zero > 0, zero, zero, zero, one, priced, priced, priced, jnp.zeros_like(offchip))
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
 class Performance:
-    """Sums over the iterations of the top level by hardware point, arrays ``[p, b]``."""
+    """Sums over the iterations of the top level by hardware point, arrays ``[p, q, b]``.
+
+    The memories (axis q) touch the runtime alone.
+    """
 
     runtime: Array
     peak_bandwidth: Array
@@ -104,29 +153,23 @@ class Performance:
     egress: Delays
     compute: Delays
 
-    def add(
-        self, now: CaseCost, live: Array, totals: Totals, offchip: Array, arithmetic: Arithmetic
-    ) -> Performance:
-        """One more case, where it is ``live``; ``totals`` include it."""
-        works = live & now.works
-        times = jnp.where(works, now.times, 0)
-        busiest = jnp.where(works, jnp.maximum(now.input + now.filter, now.outputs.egress), 0)
-        contents = jnp.maximum(totals.l2_input + totals.l2_filter, totals.l2_output)
+    def add(self, case: Pending, arithmetic: Arithmetic) -> Performance:
+        """One more case."""
+        works, compute = case.works, case.compute
+        times = jnp.where(works, case.times, 0)
+        busiest = jnp.where(works, case.busiest, 0)
         # Added to a figure, this keeps cases without work out of a minimum, as its negative
         # does out of a maximum.
         beyond = jnp.where(works, 0, jnp.asarray(_BEYOND, times.dtype))
-        # Off-chip: the doubly buffered L2 contents move while the level computes.
-        delay = jnp.maximum(now.delay, arithmetic.div(contents, offchip))
-        compute = jnp.maximum(now.compute, 1)
-        asks = arithmetic.div(jnp.where(works, 2 * contents, 0), compute)
+        asks = arithmetic.div(jnp.where(works, 2 * case.contents, 0), compute)
         return Performance(
-            runtime=self.runtime + times * delay,
+            runtime=self.runtime + times * jnp.maximum(case.delay, case.offchip_delay),
             peak_bandwidth=jnp.maximum(self.peak_bandwidth, arithmetic.div(busiest, compute)),
             bandwidth_sum=self.bandwidth_sum + arithmetic.div(times * busiest, compute),
             # Halved at every case, so the order of the cases matters.
             offchip_bandwidth=arithmetic.halve(jnp.maximum(self.offchip_bandwidth, asks), works),
-            ingress=self.ingress.add(now.ingress_delay, times, beyond),
-            egress=self.egress.add(now.egress_delay, times, beyond),
+            ingress=self.ingress.add(case.ingress_delay, times, beyond),
+            egress=self.egress.add(case.egress_delay, times, beyond),
             compute=self.compute.add(compute, times, beyond),
         )
 
@@ -156,20 +199,23 @@ def _top_cost(model: LevelModel, states: States) -> TopCost:
     offchip = model.shared.offchip_bandwidth.astype(arithmetic.count)
 
     def step(sums: Any, place: Place, live: Array) -> Any:
-        start, totals, performance = sums
+        start, totals, performance, before = sums
         now = case_cost(shared, place)
         totals = totals.add(now, live, start, arithmetic.real)
-        performance = performance.add(now, live, totals, offchip, arithmetic)
-        return start.add(now, live), totals, performance
+        pending = Pending.of(now, live, totals, offchip, arithmetic)
+        return start.add(now, live), totals, performance.add(before, arithmetic), pending
 
     zero = jnp.zeros(columns, arithmetic.count)
     false = jnp.zeros(columns, bool)
     zeros: dict[str, Any] = {f.name: zero for f in dataclasses.fields(Totals)}
     zeros |= {"active_pes": jnp.zeros(columns, arithmetic.real), "overflows": false, "terminates": false}
-    priced = jnp.zeros((model.noc_bandwidth.shape[0], columns), arithmetic.count)
+    priced = jnp.zeros(model.noc_bandwidth.shape, arithmetic.count)
+    runtime = jnp.zeros(jnp.broadcast_shapes(priced.shape, offchip.shape), arithmetic.count)
     delays = Delays(jnp.full_like(priced, arithmetic.largest), priced, priced)
-    performance = Performance(priced, priced, priced, priced, delays, delays, delays)
-    start, totals, performance = walk(states, step, (no_start(columns), Totals(**zeros), performance))
+    performance = Performance(runtime, priced, priced, priced, delays, delays, delays)
+    sums = no_start(columns), Totals(**zeros), performance, Pending.none(priced, offchip)
+    start, totals, performance, last = walk(states, step, sums)
+    performance = performance.add(last, arithmetic)
     l1 = start.l1_needs(shared)
     totals = dataclasses.replace(totals, overflows=totals.overflows | times_overflow(states))
     return TopCost(totals, performance, l1[INPUT], l1[FILTER], l1[OUTPUT], start.started)

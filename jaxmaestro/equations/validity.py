@@ -17,7 +17,7 @@ from jaxmaestro.description.reasons import DESCRIBED, ILLEGAL, UNFIT, UNSOUND, R
 from jaxmaestro.encoding.slots import SLOTS
 from jaxmaestro.encoding.tables import Rows
 from jaxmaestro.equations.arithmetic import INT32_MAX, Arithmetic
-from jaxmaestro.equations.clusters import Level
+from jaxmaestro.equations.clusters import Level, by_point
 from jaxmaestro.equations.costs import Costs
 from jaxmaestro.equations.flags import any_of, flag
 from jaxmaestro.equations.tiles import Tiles
@@ -35,8 +35,8 @@ _IDENTITY = {"num_pes", "noc_bandwidth", "simd_lanes", "layer_macs", "reasons", 
 def judge(
     batch: Rows, costs: Costs, level: Level, tiles: Tiles, top: TopCost, arithmetic: Arithmetic
 ) -> Array:
-    """Every reason against the figures, uint32 ``[p, b]``; arrays of ``costs`` are ``[p, b]``."""
-    hw = jax.tree.map(lambda field: jnp.swapaxes(field, 0, 1), batch.hardware)  # [p, b]
+    """Every reason against the figures, uint32 ``[p, q, b]``; ``costs`` as :func:`figures` gives them."""
+    hw = jax.tree.map(by_point, batch.hardware)
     count = arithmetic.count
     reasons = costs.reasons
 
@@ -73,27 +73,45 @@ def judge(
     return jnp.where(illegal, reasons & jnp.uint32(int(ILLEGAL | DESCRIBED)), reasons)
 
 
-def flagged(batch: Rows, costs: Costs, reasons: Array) -> Costs:
-    """The costs wanted, in their order, with ``reasons``, ``sound`` and ``fits``; illegal ones are zero."""
-    illegal = any_of(reasons, ILLEGAL)
+def flagged(costs: Costs, reasons: Array) -> Costs:
+    """The costs with ``reasons``, ``sound`` and ``fits``, ``[p, q, b]`` with axes of length 1 as before.
 
-    def blank(name: str, value: Array) -> Array:
+    Pairs that are illegal at every hardware point are zero; where only some points are,
+    :func:`spread` has the room to tell them apart.
+    """
+    illegal = any_of(reasons, ILLEGAL)
+    return dataclasses.replace(
+        _blanked(costs, illegal.all((0, 1), keepdims=True)),
+        reasons=reasons,
+        sound=~any_of(reasons, UNSOUND),
+        fits=~illegal & ~any_of(reasons, UNFIT),
+    )
+
+
+def spread(costs: Costs) -> Costs:
+    """The costs of all hardware points, every field ``[b, p, q]``; illegal tuples are zero."""
+    shape = costs.reasons.shape
+
+    def whole(name: str) -> Array:
+        value = getattr(costs, name)
+        return jnp.broadcast_to(value, shape + value.shape[len(shape) :])
+
+    full = Costs(**{f.name: whole(f.name) for f in dataclasses.fields(costs)})
+    blanked = _blanked(full, any_of(costs.reasons, ILLEGAL))
+    return jax.tree.map(lambda a: jnp.moveaxis(a, 2, 0), blanked)
+
+
+def _blanked(costs: Costs, illegal: Array) -> Costs:
+    """Zero where illegal, but for what identifies the tuple."""
+
+    def blank(name: str) -> Array:
+        value = getattr(costs, name)
         if name in _IDENTITY:
             return value
         mask = illegal.reshape(illegal.shape + (1,) * (value.ndim - illegal.ndim))
         return jnp.where(mask, jnp.zeros_like(value), value)
 
-    blanked = {f.name: blank(f.name, getattr(costs, f.name)) for f in dataclasses.fields(costs)}
-    judged = dataclasses.replace(
-        Costs(**blanked),
-        reasons=reasons,
-        sound=~any_of(reasons, UNSOUND),
-        fits=~illegal & ~any_of(reasons, UNFIT),
-    )
-    # By point and pair until here: arrays run along the pairs.
-    return jax.tree.map(
-        lambda a: jnp.take(a.reshape(-1, *a.shape[2:]), batch.order, axis=0, mode="clip"), judged
-    )
+    return Costs(**{f.name: blank(f.name) for f in dataclasses.fields(costs)})
 
 
 def _overflows(costs: Costs, level: Level, tiles: Tiles) -> Array:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import numpy as np
@@ -15,8 +14,9 @@ from jaxmaestro.description.reasons import Reason
 from jaxmaestro.encoding.tables import Batch, MappingTable, Rows
 from jaxmaestro.equations.cost import Precision
 from jaxmaestro.equations.costs import Costs
-from jaxmaestro.execution.grouping import Group
-from jaxmaestro.execution.programs import Shape, blank_rows, program
+from jaxmaestro.execution.grouping import Group, Index
+from jaxmaestro.execution.programs import Shape, blank_rows, compiled, on_points
+from jaxmaestro.execution.room import empty
 
 _NO_LEVEL = {"size": 1, "size_sz": -1, "offset": 1, "offset_sz": -1, "cluster": 1, "cluster_sz": -1}
 """What a level that is not there holds, where it is not zero."""
@@ -38,40 +38,38 @@ def run_group(
     """
     if len(group) == 0:
         return into
-    run = program(shape, precision, devices)
+    program = compiled(shape, precision, devices)
     tables = dataclasses.replace(batch, mappings=_of_depth(batch.mappings, shape.levels))
+    room = into or _room(len(batch), program.costs)
     parts = max(len(devices), 1)
-    pending = group
-    while len(pending):
-        crowded = []
+
+    def fill(piece: Group) -> Group:
+        """Put the costs of a piece in their places; the rows that must be repeated."""
+        costs: Costs = jax.tree.map(np.asarray, program.run(_rows(tables, piece, shape, len(devices))))
+        crowded = np.zeros(len(piece), bool)
+        for part in range(-(-len(piece) // shape.rows)):
+            first, last = part * shape.rows, (part + 1) * shape.rows
+            found = costs[part] if devices else costs
+            own = piece.part(first, last)
+            _put(room, own, found)
+            crowded[first:last] = (found.reasons[0, 0, : len(own)] & int(Reason.CAPACITY)) != 0
+        return piece.where(crowded)
+
+    # The device works on one chunk while the next is laid out and the last is put away.
+    at_a_time = 2 if devices else threads or (os.cpu_count() or 1)
+    pending = [group]
+    while pending:
         size = shape.rows * parts
-        pieces = [pending.take(slice(i, i + size)) for i in range(0, len(pending), size)]
-
-        def costs_of(piece: Group) -> Costs:
-            rows = _rows(tables, piece, shape, parts if devices else 0)
-            costs: Costs = jax.tree.map(np.asarray, run(rows))
-            return costs
-
-        # The device works on one chunk while the next is laid out and the last is put away.
-        at_a_time = threads or (os.cpu_count() or 1)
-        for piece, costs in _in_order(costs_of, pieces, at_a_time if not devices else 2):
-            reasons = []
-            for part in range(-(-len(piece) // shape.rows)):
-                own = piece.take(slice(part * shape.rows, (part + 1) * shape.rows))
-                found = costs[part] if devices else costs
-                into = into or _room(len(batch), found)
-                reasons.append(_put(into, own, found))
-            again = (np.concatenate(reasons) & int(Reason.CAPACITY)) != 0
-            crowded.append(piece.take(np.flatnonzero(again)))
-        pending = Group(
-            np.concatenate([c.tuples for c in crowded]), np.concatenate([c.length for c in crowded])
-        )
-    return into
+        pieces = [one.part(i, i + size) for one in pending for i in range(0, len(one), size)]
+        pending = [crowded for crowded in _as_done(fill, pieces, at_a_time) if len(crowded)]
+    return room
 
 
 def _room(tuples: int, like: Costs) -> Costs:
-    """Costs of so many tuples, not set yet, of the types of others."""
-    made: Costs = jax.tree.map(lambda a: np.empty((tuples, *a.shape[1:]), a.dtype), like)
+    """Costs ``[tuples]``, not set yet, of the types of others ``[p, q, b]``."""
+    fields, structure = jax.tree.flatten(like)
+    arrays = empty([((tuples, *field.shape[3:]), field.dtype) for field in fields])
+    made: Costs = jax.tree.unflatten(structure, arrays)
     return made
 
 
@@ -94,70 +92,49 @@ def _of_depth(mappings: MappingTable, levels: int) -> MappingTable:
     )
 
 
-def _rows(batch: Batch, group: Group, shape: Shape, parts: int) -> Rows:
-    """The descriptions of a group, padded to a chunk (with ``parts``, to one for each)."""
-    missing = shape.rows * max(parts, 1) - len(group)
-    tuples = group.tuples
-    if missing:
-        tuples = np.concatenate([tuples, np.broadcast_to(tuples[:1], (missing, tuples.shape[1]))])
-    first = tuples[:, 0]
-    template = blank_rows(shape)
-
-    def take(field: Any, index: np.ndarray) -> np.ndarray:
-        taken = np.take(field, index, axis=0)
-        return taken.reshape(parts, -1, *taken.shape[1:]) if parts else taken
-
-    order = np.zeros((max(parts, 1), shape.tuples), np.int32)
-    for part in range(max(parts, 1)):
-        row, place = group.take(slice(part * shape.rows, (part + 1) * shape.rows)).places
-        order[part, : len(row)] = place * shape.rows + row
-    layer, mapping = np.asarray(batch.layer)[first], np.asarray(batch.mapping)[first]
-    accelerator = np.asarray(batch.accelerator)[tuples]
+def _rows(batch: Batch, group: Group, shape: Shape, devices: int) -> Rows:
+    """The descriptions of a group, padded to a chunk (with ``devices``, to one for each)."""
+    missing = shape.rows * max(devices, 1) - len(group)
+    padded = np.append(np.arange(len(group)), np.zeros(missing, np.intp))
+    pair = group.pair[padded]
+    layer, mapping = np.asarray(batch.layer)[pair], np.asarray(batch.mapping)[pair]
     rows = dataclasses.replace(
-        template,
-        layers=jax.tree.map(lambda field: take(field, layer), batch.layers),
-        mappings=jax.tree.map(lambda field: take(field, mapping), batch.mappings),
-        hardware=jax.tree.map(lambda field: take(field, accelerator), batch.hardware),
-        order=order if parts else order[0],
+        blank_rows(shape),
+        layers=jax.tree.map(lambda field: np.take(field, layer, axis=0), batch.layers),
+        mappings=jax.tree.map(lambda field: np.take(field, mapping, axis=0), batch.mappings),
+        hardware=on_points(batch.hardware, group.noc[padded], group.memory[padded]),
     )
-    if missing:
-        # Padding has no cases to walk: it is a mapping that is not there.
-        rows.mappings.levels.reshape(-1)[len(group) :] = 0
-    return rows
+    # Padding has no cases to walk: it is a mapping that is not there.
+    rows.mappings.levels[len(group) :] = 0
+    if not devices:
+        return rows
+    return jax.tree.map(lambda a: a.reshape(devices, -1, *a.shape[1:]), rows)
 
 
-def _put(into: Costs, group: Group, costs: Costs) -> np.ndarray:
-    """Figures of a chunk to the places of their tuples; the reasons of each row's first."""
-    tuples = group.tuples[group.places]
-    first, last = int(tuples[0]), int(tuples[-1])
+def _put(into: Costs, group: Group, costs: Costs) -> None:
+    """Figures ``[p, q, rows]`` of a chunk, each varying along some of the axes, to their tuples' places."""
+    first, last = int(group.tuples[0]), int(group.tuples[-1])
     # Neighbours in the batch are copied in one go.
-    side_by_side = last - first == len(tuples) - 1 and bool((np.diff(tuples) == 1).all())
-    place: Any = slice(first, last + 1) if side_by_side else tuples
+    side_by_side = last - first == len(group.tuples) - 1 and bool((np.diff(group.tuples) == 1).all())
+    row, (noc, memory) = group.row, np.divmod(group.point, group.memory.shape[1])
+    indices: dict[tuple[int, int], Index] = {}
     for field in dataclasses.fields(costs):
-        getattr(into, field.name)[place] = getattr(costs, field.name)[: len(tuples)]
-    starts = np.cumsum(group.length) - group.length
-    reasons: np.ndarray = costs.reasons[starts]
-    return reasons
+        values = getattr(costs, field.name)
+        p, q = axes = values.shape[:2]
+        if axes not in indices:
+            indices[axes] = ((noc if p > 1 else 0) * q + (memory if q > 1 else 0)) * values.shape[2] + row
+        flat, target = values.reshape(-1, *values.shape[3:]), getattr(into, field.name)
+        if side_by_side:
+            # Without a mode NumPy would copy to a buffer first.
+            np.take(flat, indices[axes], axis=0, out=target[first : last + 1], mode="clip")
+        else:
+            target[group.tuples] = flat[indices[axes]]
 
 
-def _in_order(
-    run: Callable[[Group], Costs], pieces: list[Group], at_a_time: int
-) -> Iterator[tuple[Group, Costs]]:
-    """Results as they come, ``at_a_time`` of them in the making and no more held."""
+def _as_done(run: Callable[[Group], Group], pieces: list[Group], at_a_time: int) -> Iterator[Group]:
+    """What ``run`` gives for the pieces, ``at_a_time`` of them in the making."""
     if len(pieces) == 1 or at_a_time == 1:
-        for piece in pieces:
-            yield piece, run(piece)
+        yield from map(run, pieces)
         return
-    waiting = iter(pieces)
-    running: dict[Future[Costs], Group] = {}
     with ThreadPoolExecutor(at_a_time) as pool:
-        while True:
-            for piece in waiting:
-                running[pool.submit(run, piece)] = piece
-                if len(running) >= at_a_time:
-                    break
-            if not running:
-                return
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield running.pop(future), future.result()
+        yield from pool.map(run, pieces)

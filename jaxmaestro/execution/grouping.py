@@ -1,7 +1,8 @@
 """Which tuples share an analysis: same layer, same mapping, same number of PEs.
 
 What bandwidths, latencies, lanes and capacities do not touch is worked out once for
-all hardware points of such a group.
+all hardware points of such a group, and what off-chip bandwidth and capacities do not
+touch once for all that differ in nothing else.
 """
 
 from __future__ import annotations
@@ -9,60 +10,125 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import numpy.typing as npt
 
-from jaxmaestro.encoding.tables import Batch
+from jaxmaestro.encoding.tables import MEMORY, Batch, HardwareTable
+
+Index = npt.NDArray[np.intp]
 
 
 @dataclasses.dataclass(frozen=True)
 class Group:
     """Tuples (indices into a batch) in rows that share an analysis.
 
-    ``tuples`` is ``[rows, p]``; the first ``length`` of a row count, the others repeat
-    its first.
+    A row is a pair of layer and mapping on p times q hardware points: the NoCs of ``noc``
+    with the memories of ``memory``, both rows of the hardware table. Its tuples are some of
+    these points.
     """
 
-    tuples: np.ndarray
-    length: np.ndarray  # [rows]
+    pair: Index  # [rows] one of the row's tuples
+    noc: Index  # [rows, p]
+    memory: Index  # [rows, q]
+    start: Index  # [rows + 1] where the row's tuples begin
+    tuples: Index  # [n], row after row
+    point: Index  # [n] point of the row: place in `noc` * q + place in `memory`
 
     def __len__(self) -> int:
-        return len(self.tuples)
+        return len(self.pair)
 
     @property
-    def places(self) -> tuple[np.ndarray, np.ndarray]:
-        """Row and place in it of every tuple that counts, row by row."""
-        rows, places = np.nonzero(np.arange(self.tuples.shape[1]) < self.length[:, None])
-        return rows, places
+    def row(self) -> Index:
+        """The row of every tuple."""
+        return np.repeat(np.arange(len(self)), np.diff(self.start))
 
-    def take(self, rows: slice | np.ndarray) -> Group:
-        """Some of the rows."""
-        return Group(self.tuples[rows], self.length[rows])
+    def part(self, first: int, last: int) -> Group:
+        """Rows ``first`` to ``last``, without it."""
+        last = min(last, len(self))
+        start = self.start[first : last + 1]
+        inside, rows = slice(start[0], start[-1]), slice(first, last)
+        return Group(
+            self.pair[rows],
+            self.noc[rows],
+            self.memory[rows],
+            start - start[0],
+            self.tuples[inside],
+            self.point[inside],
+        )
+
+    def where(self, rows: npt.NDArray[np.bool_]) -> Group:
+        """The rows of a mask."""
+        inside = rows[self.row]
+        start = np.append(0, np.cumsum(np.diff(self.start)[rows]))
+        tuples, point = self.tuples[inside], self.point[inside]
+        return Group(self.pair[rows], self.noc[rows], self.memory[rows], start, tuples, point)
 
 
-def singles(tuples: np.ndarray) -> Group:
+def singles(batch: Batch, tuples: Index) -> Group:
     """Each tuple by itself."""
-    return Group(tuples[:, None], np.ones(len(tuples), int))
+    point = np.asarray(batch.accelerator)[tuples][:, None]
+    return Group(tuples, point, point, np.arange(len(tuples) + 1), tuples, np.zeros(len(tuples), np.intp))
 
 
-def share(batch: Batch, tuples: np.ndarray, points: int, least: int) -> tuple[Group, np.ndarray]:
-    """Rows of up to ``points`` tuples with at least ``least`` each, and the tuples left over."""
-    pes = np.asarray(batch.hardware.num_pes)
-    _, kind = np.unique(pes, return_inverse=True)
+def share(batch: Batch, tuples: Index, p: int, q: int, least: int) -> tuple[Group, Index]:
+    """Rows of up to ``p`` NoCs and ``q`` memories with at least ``least`` tuples; the tuples left over."""
+    kind, noc, memory = _sides(batch.hardware)
     accelerator = np.asarray(batch.accelerator)[tuples]
     code = np.asarray(batch.layer)[tuples].astype(np.int64) * np.asarray(batch.mappings.levels).shape[0]
     code = (code + np.asarray(batch.mapping)[tuples]) * (int(kind.max()) + 1) + kind[accelerator]
-    if not (code[1:] >= code[:-1]).all():
-        order = np.argsort(code, kind="stable")
-        tuples, code = tuples[order], code[order]
-    number = np.arange(len(code))
-    begins = np.concatenate([[True], code[1:] != code[:-1]])
-    start = np.flatnonzero(begins)
-    place = number - np.repeat(start, np.diff(np.append(start, len(code))))
-    # A row begins with a group and after every `points` tuples of it.
-    row = np.cumsum(place % points == 0) - 1
-    length = np.bincount(row)
-    many = length >= least
-    shared = many[row]
-    renumbered = (np.cumsum(many) - 1)[row[shared]]
-    grid = np.repeat(tuples[shared][np.diff(renumbered, prepend=-1) > 0][:, None], points, axis=1)
-    grid[renumbered, place[shared] % points] = tuples[shared]
-    return Group(grid, length[many]), np.sort(tuples[~shared])
+    group = _numbered(code)
+    column, line = (_places(group, side[accelerator]) for side in (noc, memory))
+    # Rows of a group: its NoCs and its memories, so many at a time.
+    wide, high = int(column.max()) // p + 1, int(line.max()) // q + 1
+    row = (group * wide + column // p) * high + line // q
+    if not (row[1:] >= row[:-1]).all():
+        order = np.argsort(row, kind="stable")
+        tuples, accelerator, row, column, line = (a[order] for a in (tuples, accelerator, row, column, line))
+    start = np.append(np.flatnonzero(np.diff(row, prepend=-1)), len(row))
+    many = np.diff(start) >= least
+    shared = np.repeat(many, np.diff(start))
+    left = np.sort(tuples[~shared])
+    tuples, accelerator, column, line = (a[shared] for a in (tuples, accelerator, column % p, line % q))
+    start = np.append(0, np.cumsum(np.diff(start)[many]))
+    row = np.repeat(np.arange(len(start) - 1), np.diff(start))
+    # Places that no tuple asks for repeat a tuple's.
+    first = start[:-1]
+    nocs, memories = (np.repeat(accelerator[first, None], length, axis=1) for length in (p, q))
+    nocs[row, column] = accelerator
+    memories[row, line] = accelerator
+    return Group(tuples[first], nocs, memories, start, tuples, column * q + line), left
+
+
+def _sides(hardware: HardwareTable) -> tuple[Index, Index, Index]:
+    """Of each accelerator: what must agree in a row, which NoC it has, which memory."""
+    fields = {f.name: np.asarray(getattr(hardware, f.name)) for f in dataclasses.fields(hardware)}
+    rows = {name: field.reshape(len(field), -1) for name, field in fields.items()}
+    memory = np.concatenate([rows[name] for name in MEMORY], 1)
+    noc = np.concatenate([rows[name] for name in rows if name not in MEMORY], 1)
+    # A point without bandwidth or lanes is illegal, which is asked of rows as a whole.
+    some = [rows[name].min(1) > 0 for name in ("noc_bandwidth", "offchip_bandwidth", "simd_lanes")]
+    kind = np.stack([fields["num_pes"], *some], 1)
+    return _numbered_rows(kind), _numbered_rows(noc), _numbered_rows(memory)
+
+
+def _numbered_rows(table: npt.NDArray[np.int_]) -> Index:
+    """Each row's number among the distinct ones."""
+    return np.unique(table, axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def _numbered(code: npt.NDArray[np.int64]) -> Index:
+    """Each code's number among the distinct ones, ascending."""
+    if (code[1:] >= code[:-1]).all():
+        return np.cumsum(np.diff(code, prepend=code[0]) != 0)
+    return np.unique(code, return_inverse=True)[1].reshape(-1)
+
+
+def _places(group: Index, side: Index) -> Index:
+    """The place of each tuple's side among the distinct ones of its group, ascending."""
+    groups, sides = int(group.max()) + 1, int(side.max()) + 1
+    if groups * sides > 8 * len(group) + 10**6:
+        distinct, number = np.unique(group * sides + side, return_inverse=True)
+        first = np.searchsorted(distinct, np.arange(groups) * sides)
+        return number.reshape(-1) - first[group]
+    there = np.zeros((groups, sides), bool)
+    there[group, side] = True
+    return (np.cumsum(there, 1, dtype=np.int32) - 1)[group, side].astype(np.intp)

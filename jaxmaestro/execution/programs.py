@@ -17,50 +17,54 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxmaestro.description import Hardware
 from jaxmaestro.encoding.encode import encode_dataflows, encode_hardware, encode_layers
-from jaxmaestro.encoding.tables import Rows
-from jaxmaestro.equations.arithmetic import EXACT, FLOAT32, Arithmetic
-from jaxmaestro.equations.cost import Analysis, Precision, analyse, assess, perform
+from jaxmaestro.encoding.tables import MEMORY, HardwareTable, Rows
+from jaxmaestro.equations.arithmetic import EXACT, FLOAT32
+from jaxmaestro.equations.cost import Precision, analyse, price
 from jaxmaestro.equations.costs import Costs
 from jaxmaestro.equations.level import BLOCK
 
 
 @dataclasses.dataclass(frozen=True)
 class Shape:
-    """A chunk: ``rows`` pairs of layer and mapping, ``points`` accelerators each."""
+    """A chunk: ``rows`` pairs of layer and mapping, each on ``nocs`` times ``memories`` hardware points."""
 
     rows: int
-    points: int
+    nocs: int
+    memories: int
     levels: int
     extras: bool
     variants: int  # sub-tiles a level, on average
     block: int
 
-    @property
-    def tuples(self) -> int:
-        """Tuples of a chunk."""
-        return self.rows * self.points
 
-
-PLAIN = Shape(rows=2048, points=1, levels=2, extras=False, variants=2, block=BLOCK)
+PLAIN = Shape(rows=1024, nocs=1, memories=1, levels=2, extras=False, variants=6, block=BLOCK)
 """Mappings of one and two cluster levels: nearly all."""
-SHARED = Shape(rows=512, points=16, levels=2, extras=False, variants=2, block=BLOCK // 2)
+SHARED = Shape(rows=512, nocs=8, memories=16, levels=2, extras=False, variants=2, block=BLOCK // 2)
 """The same on several accelerators of as many PEs."""
-GENERAL = Shape(rows=64, points=1, levels=4, extras=True, variants=4, block=64)
+GENERAL = Shape(rows=64, nocs=1, memories=1, levels=4, extras=True, variants=4, block=64)
 """Mappings of up to four levels, and those that map a dimension twice in one."""
 
-Program = Callable[[Rows], Costs]
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """The costs ``[p, q, b]`` of a chunk, with axes of length 1 where a figure does not vary."""
+
+    run: Callable[[Rows], Costs]
+    costs: Costs  # what it gives for one device, as shapes and types
+
 
 T = TypeVar("T")
 
 _lock = threading.Lock()
 
 
-def program(shape: Shape, precision: Precision, devices: Sequence[jax.Device] = ()) -> Program:
-    """The costs of a chunk of this shape; with ``devices``, of one chunk for each, stacked.
+def compiled(shape: Shape, precision: Precision, devices: Sequence[jax.Device] = ()) -> Program:
+    """The program of a chunk of this shape; with ``devices``, of one chunk for each, stacked.
 
     Takes NumPy rows; with devices they have a leading axis. Built at the first call.
     """
@@ -75,7 +79,8 @@ def _built(shape: Shape, precision: Precision, devices: tuple[jax.Device, ...]) 
     if devices:
         sharding = NamedSharding(Mesh(np.array(devices), ("device",)), PartitionSpec("device"))
     front = _over(analyse, sharding)
-    back = _over(functools.partial(_priced, arithmetic=arithmetic, block=shape.block), sharding)
+    pricing = functools.partial(price, arithmetic=arithmetic, block=shape.block)
+    back = _over(pricing, sharding)
     leading = (len(devices),) if devices else ()
 
     def abstract(a: Any, *leading: int) -> jax.ShapeDtypeStruct:
@@ -83,28 +88,24 @@ def _built(shape: Shape, precision: Precision, devices: tuple[jax.Device, ...]) 
 
     rows = jax.tree.map(lambda a: abstract(a, *leading), blank_rows(shape))
 
-    def compiled(step: Any, *arguments: Any) -> Any:
+    def built(step: Any, *arguments: Any) -> Any:
         with jax.enable_x64(arithmetic.exact):  # a setting of the thread
             return step.lower(*arguments).compile()
 
     with jax.enable_x64(arithmetic.exact):
+        costs = jax.eval_shape(pricing, blank_rows(shape), jax.eval_shape(analyse, blank_rows(shape)))
         analysis = jax.eval_shape(front, rows)
     analysis = jax.tree.map(abstract, analysis)
     with ThreadPoolExecutor(2) as pool:
-        one, two = pool.submit(compiled, front, rows), pool.submit(compiled, back, rows, analysis)
-        analysing, pricing = one.result(), two.result()
+        one, two = pool.submit(built, front, rows), pool.submit(built, back, rows, analysis)
+        analysed, priced = one.result(), two.result()
 
     def run(chunk: Rows) -> Costs:
         placed = chunk if sharding is None else jax.device_put(chunk, sharding)
-        costs: Costs = pricing(placed, analysing(placed))
-        return costs
+        found: Costs = priced(placed, analysed(placed))
+        return found
 
-    return run
-
-
-def _priced(rows: Rows, analysis: Analysis, arithmetic: Arithmetic, block: int) -> Costs:
-    top = perform(analysis, arithmetic, block)
-    return assess(rows, analysis.levels[0], analysis.tiles[0], analysis.flags, top, arithmetic)
+    return Program(run, costs)
 
 
 def _over(step: Any, sharding: NamedSharding | None) -> Any:
@@ -122,11 +123,26 @@ def _over(step: Any, sharding: NamedSharding | None) -> Any:
     return jax.jit(spread)
 
 
+def on_points(
+    hardware: HardwareTable, noc: npt.NDArray[np.intp], memory: npt.NDArray[np.intp]
+) -> HardwareTable:
+    """Hardware of rows ``[b, p, q]``: the NoCs ``[b, p]`` and memories ``[b, q]`` of a table."""
+
+    def taken(name: str) -> npt.NDArray[np.int32]:
+        field = np.asarray(getattr(hardware, name))
+        if name == "num_pes":  # the same at all points
+            return field[noc[:, :1, None]]
+        return field[memory[:, None, :]] if name in MEMORY else field[noc[:, :, None]]
+
+    return HardwareTable(**{f.name: taken(f.name) for f in dataclasses.fields(hardware)})
+
+
 @functools.cache
 def blank_rows(shape: Shape) -> Rows:
     """Rows of a shape that describe nothing: their dtypes and shapes are those of every chunk."""
     layers, mappings = encode_layers([]), encode_dataflows([], [], shape.levels)
     hardware = encode_hardware([Hardware()])
+    memory = np.zeros((shape.rows, shape.memories), int)
 
     def filled(table: T, *leading: int) -> T:
         made: T = jax.tree.map(lambda a: np.zeros((*leading, *a.shape[1:]), a.dtype), table)
@@ -135,8 +151,7 @@ def blank_rows(shape: Shape) -> Rows:
     return Rows(
         layers=filled(layers, shape.rows),
         mappings=filled(mappings, shape.rows),
-        hardware=filled(hardware, shape.rows, shape.points),
-        order=np.zeros(shape.tuples, np.int32),
+        hardware=on_points(hardware, np.zeros((shape.rows, shape.nocs), int), memory),
         levels=shape.levels,
         extras=shape.extras,
         variants=(shape.variants,) * (shape.levels - 1),

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxmaestro import Batch, Costs, cost, evaluate_batch, evaluation
+from jaxmaestro.encoding.tables import MEMORY
 from jaxmaestro.execution.grouping import share
 from jaxmaestro.execution.programs import PLAIN, SHARED
 from tests.equations.trials import differing_fields, has_figures
@@ -32,7 +33,8 @@ def batch() -> Batch:
 @pytest.fixture(scope="module")
 def shared(batch: Batch) -> Costs:
     assert len(batch) > PLAIN.rows
-    group, left = share(batch, np.arange(len(batch)), SHARED.points, evaluation.LEAST_SHARED)
+    nocs, memories = SHARED.nocs, SHARED.memories
+    group, left = share(batch, np.arange(len(batch)), nocs, memories, evaluation.LEAST_SHARED)
     assert len(group) > 0
     assert len(left) == 0
     costs = evaluate_batch(batch)
@@ -41,7 +43,7 @@ def shared(batch: Batch) -> Costs:
 
 
 def test_unshared(batch: Batch, shared: Costs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation, "LEAST_SHARED", SHARED.points + 1)
+    monkeypatch.setattr(evaluation, "LEAST_SHARED", len(POINTS))
     assert not differing_fields(shared, evaluate_batch(batch))
 
 
@@ -85,20 +87,31 @@ def test_several_accelerators_a_pair() -> None:
         assert not differing_fields(expected, rows)
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 200), st.integers(1, 5), st.integers(2, 7))
+@given(
+    st.integers(0, 2**32 - 1), st.integers(1, 200), st.integers(1, 5), st.integers(1, 7), st.integers(1, 7)
+)
 @settings(max_examples=60, deadline=None)
-def test_grouping_covers_every_tuple_once(seed: int, length: int, least: int, points: int) -> None:
+def test_grouping_covers_every_tuple_once(seed: int, length: int, least: int, p: int, q: int) -> None:
     rng = np.random.default_rng(seed)
     batch = product_batch(4).take(rng.integers(0, 4 * len(POINTS), length))
     tuples = rng.permutation(length)[: rng.integers(1, length + 1)]
-    group, left = share(batch, tuples, points, least)
-    counted = group.tuples[group.places]
-    assert sorted([*counted.tolist(), *left.tolist()]) == sorted(tuples.tolist())
-    assert ((group.length >= least) & (group.length <= points)).all()
-    pes = batch.hardware.num_pes[batch.accelerator]
-    for row in group.tuples:
-        for same in (batch.layer[row], batch.mapping[row], pes[row]):
-            assert len(set(same.tolist())) == 1
+    group, left = share(batch, tuples, p, q, least)
+    assert sorted([*group.tuples.tolist(), *left.tolist()]) == sorted(tuples.tolist())
+    lengths = np.bincount(group.row, minlength=len(group))
+    assert ((lengths >= least) & (lengths <= length)).all()
+    assert group.noc.shape == (len(group), p)
+    assert group.memory.shape == (len(group), q)
+    # The row of a tuple is of its layer and mapping, and the point is its accelerator's.
+    pair = group.pair[group.row]
+    assert (batch.layer[pair] == batch.layer[group.tuples]).all()
+    assert (batch.mapping[pair] == batch.mapping[group.tuples]).all()
+    noc, memory = np.divmod(group.point, q)
+    for field in dataclasses.fields(batch.hardware):
+        side = group.memory[group.row, memory] if field.name in MEMORY else group.noc[group.row, noc]
+        values = getattr(batch.hardware, field.name)
+        assert (values[side] == values[batch.accelerator[group.tuples]]).all()
+    pes = batch.hardware.num_pes[group.noc]
+    assert (pes == pes[:, :1]).all()
 
 
 def test_few_programs_and_eight_devices() -> None:
