@@ -59,10 +59,18 @@ def run_group(
     at_a_time = 2 if devices else threads or (os.cpu_count() or 1)
     pending = [group]
     while pending:
-        size = shape.rows * parts
-        pieces = [one.part(i, i + size) for one in pending for i in range(0, len(one), size)]
+        pieces = [piece for one in pending for piece in _cut(one, shape.rows * parts, at_a_time)]
         pending = [crowded for crowded in _as_done(fill, pieces, at_a_time) if len(crowded)]
     return room
+
+
+def _cut(group: Group, size: int, at_a_time: int) -> Iterator[Group]:
+    """Pieces of at most ``size`` rows, nearly equal, that keep all workers busy to the end."""
+    pieces = -(-len(group) // size)
+    if pieces > 1:
+        pieces = -(-pieces // at_a_time) * at_a_time
+    for i in range(pieces):
+        yield group.part(len(group) * i // pieces, len(group) * (i + 1) // pieces)
 
 
 def _room(tuples: int, like: Costs) -> Costs:

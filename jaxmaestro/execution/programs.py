@@ -44,7 +44,7 @@ class Shape:
 
 PLAIN = Shape(rows=1024, nocs=1, memories=1, levels=2, extras=False, variants=6, block=BLOCK)
 """Mappings of one and two cluster levels: nearly all."""
-SHARED = Shape(rows=512, nocs=8, memories=16, levels=2, extras=False, variants=2, block=BLOCK // 2)
+SHARED = Shape(rows=512, nocs=12, memories=12, levels=2, extras=False, variants=2, block=BLOCK // 2)
 """The same on several accelerators of as many PEs."""
 GENERAL = Shape(rows=64, nocs=1, memories=1, levels=4, extras=True, variants=4, block=64)
 """Mappings of up to four levels, and those that map a dimension twice in one."""
