@@ -2,10 +2,10 @@
 
 Rows: the dataflows KC-P, YR-P, YX-P and X-P on the distinct layers of ResNet50, VGG16 and MobileNetV2,
 on 3,072 accelerators, 12 of each number of PEs; random two-level mappings as GAMMA encodes them, on one
-accelerator; and KC-P on 1,000 accelerators. No two tuples are alike. Ours is the steady state of ``evaluate_batch`` (every figure, NumPy
-results) in a process of its own, held to one core or to two; the binary evaluates one file of many
-layers in one thread, less what a file of few takes, so that its start does not count. In turn, in
-one run. Compilation, the first result and peak memory stand beside it.
+accelerator; and KC-P on 1,000 accelerators. No two tuples are alike. Ours is the steady state of
+``evaluate_batch`` (every figure, NumPy results) in a process of its own, held to one core or to two; the
+binary evaluates one file of many layers in one thread, less what a file of few takes, so that its start
+does not count. In turn, in one run. Compilation, the first result and peak memory stand beside it.
 """
 
 from __future__ import annotations
