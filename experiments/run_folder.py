@@ -7,6 +7,7 @@ import json
 import platform
 import subprocess
 import sys
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,16 @@ def fingerprint(config: DictConfig) -> str:
         for group in ("hw", "model", "dataflow")
     }
     parts["sweep"] = {"chunk": config.sweep.chunk, "precision": str(config.sweep.precision)}
-    parts["versions"] = {name: _version(name) for name in ("jaxmaestro", "jax", "jaxlib")}
-    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
-    sources = [*(ROOT / "jaxmaestro").rglob("*.py"), ROOT / "experiments/workloads.py"]
-    for source in sorted([*sources, ROOT / "experiments/evaluation.py"]):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()[:8]
+    return digest(parts, [ROOT / "experiments/workloads.py", ROOT / "experiments/evaluation.py"])
+
+
+def digest(parts: dict[str, Any], sources: Iterable[Path]) -> str:
+    """Eight hex digits of ``parts``, the versions of the packages, our library and ``sources``."""
+    parts = parts | {"versions": {name: _version(name) for name in ("jaxmaestro", "jax", "jaxlib")}}
+    found = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
+    for source in sorted([*(ROOT / "jaxmaestro").rglob("*.py"), *sources]):
+        found.update(source.read_bytes())
+    return found.hexdigest()[:8]
 
 
 def register_resolver() -> None:
@@ -47,25 +52,35 @@ def register_resolver() -> None:
 
 
 def open_folder(folder: Path, config: DictConfig, *, resume: bool) -> None:
-    """Prepare ``folder`` for a run of ``config`` and write the manifest.
+    """Prepare ``folder`` for a sweep of ``config`` and write the manifest.
 
     Raises:
         DescriptionError: the folder holds results of another configuration.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    manifest, mark = folder / MANIFEST, fingerprint(config)
-    if manifest.exists():
-        before = _fingerprint_in(manifest)
-        if before != mark and resume:
-            raise DescriptionError(
-                f"{folder} holds results of another configuration or version ({before}, this one is {mark})",
-                fix="give another hydra.run.dir, or sweep.resume=false to overwrite it",
-            )
+    mark = fingerprint(config)
     if not resume:
         for old in [*(folder / "chunks").glob("*"), *folder.glob("results.*")]:
             old.unlink()
-    with atomic(manifest) as path:
-        path.write_text(json.dumps(_provenance(config, mark), indent=1) + "\n")
+    prepare(folder, provenance(config, mark, "experiments.sweep"), resume=resume, resume_key="sweep.resume")
+
+
+def prepare(folder: Path, manifest: dict[str, Any], *, resume: bool, resume_key: str = "resume") -> None:
+    """Make ``folder`` and write its manifest.
+
+    Raises:
+        DescriptionError: with ``resume``, where the folder holds results of another configuration.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    place, mark = folder / MANIFEST, manifest["fingerprint"]
+    if place.exists():
+        before = _fingerprint_in(place)
+        if before != mark and resume:
+            raise DescriptionError(
+                f"{folder} holds results of another configuration or version ({before}, this one is {mark})",
+                fix=f"give another hydra.run.dir, or {resume_key}=false to overwrite it",
+            )
+    with atomic(place) as path:
+        path.write_text(json.dumps(manifest, indent=1) + "\n")
 
 
 def _fingerprint_in(manifest: Path) -> str:
@@ -76,13 +91,14 @@ def _fingerprint_in(manifest: Path) -> str:
         return f"{manifest.name} is damaged"
 
 
-def _provenance(config: DictConfig, mark: str) -> dict[str, Any]:
+def provenance(config: DictConfig, mark: str, module: str, seed: int | None = None) -> dict[str, Any]:
+    """What a manifest holds: configuration, seed (None: nothing random is drawn), versions, git state."""
     packages = ("jaxmaestro", "jax", "jaxlib", "numpy", "hydra-core", "pyarrow")
     return {
         "fingerprint": mark,
         "config": OmegaConf.to_container(config, enum_to_str=True),
-        "command": ["python", "-m", "experiments.sweep", *sys.argv[1:]],
-        "seed": None,  # nothing random is drawn
+        "command": ["python", "-m", module, *sys.argv[1:]],
+        "seed": seed,
         "versions": {name: _version(name) for name in packages},
         "python": platform.python_version(),
         "git": git_state(),

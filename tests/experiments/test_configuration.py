@@ -15,7 +15,10 @@ from experiments.job import CONF, validated
 from experiments.workloads import build_space, parse_directives
 from jaxmaestro.description import Cluster, DescriptionError, SpatialMap, Sz, TemporalMap
 
-OPTIONS = sorted(f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml"))
+GROUPS = ("dataflow", "hw", "model", "sweep")
+OPTIONS = sorted(
+    f"{path.parent.name}={path.stem}" for group in GROUPS for path in CONF.glob(f"{group}/*.yaml")
+)
 
 
 @pytest.mark.parametrize("option", OPTIONS)
