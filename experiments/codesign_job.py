@@ -167,7 +167,7 @@ def _print(
     if len(rows) <= 12:
         groups = {row["proxy"]: [row] for row in rows}
     for name, mine in groups.items():
-        worst = max(row["largest_bound"] for row in mine)
+        worst, open_ = max(row["largest_bound"] for row in mine), sum(row["no_bound"] for row in mine)
         table.add_row(
             name if len(mine) == 1 else f"{name} (all)",
             str(len(mine)),
@@ -175,7 +175,7 @@ def _print(
             f"{100 * np.mean([row['unanswered'] for row in mine]):.1f}%",
             f"{max(row['largest_loss'] for row in mine):.3f}",
             f"{np.mean([row['mean_loss'] for row in mine]):.4f}",
-            f"{worst:.3f}",
+            f"{worst:.3f}{f' ({open_:,} open)' if open_ else ''}",
             f"{np.mean([row['evaluations'] for row in mine]):,.0f}",
             f"{np.mean([row['saved'] for row in mine]):.1f}x",
         )
@@ -183,8 +183,8 @@ def _print(
     console.print(
         f"Losses in percentage points of accuracy against the coupled optimum ({coupled.evaluations:,} "
         f"evaluations; {shared_evaluations(study):,} if it remembered layers); bound: the largest loss that "
-        "the method's own evaluations do not exclude. An evaluation is the latency and energy of one "
-        "architecture on one point.",
+        "the method's own evaluations do not exclude (open: no answer, and none is excluded). An evaluation "
+        "is the latency and energy of one architecture on one point.",
         soft_wrap=True,
     )
     if method.name is MethodName.adaptive:
@@ -194,6 +194,6 @@ def _print(
                 f"{name} {int(np.sum([row['inverted'][i] for row in rows]))}"
                 for i, name in enumerate(study.campaign.points.dataflows)
             )
-            + f" of {len(rows) * rows[0]['constraints']:,}; there monotonicity fails.",
+            + f", of {len(rows) * rows[0]['constraints']:,}. There monotonicity fails.",
             soft_wrap=True,
         )

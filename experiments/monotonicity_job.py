@@ -40,8 +40,16 @@ class Monotonicity:
 
 
 def measure(campaign: Campaign) -> Monotonicity:
-    """The matrices of latency and energy, and the shares of the latency."""
+    """The matrices of latency and energy, and the shares of the latency.
+
+    Raises DescriptionError for fewer than two points with figures, or two architectures.
+    """
     points = campaign.points
+    if campaign.live.sum() < 2 or len(campaign.workloads) < 2:
+        raise DescriptionError(
+            f"{campaign.live.sum()} points with figures and {len(campaign.workloads)} architectures",
+            fix="give 2 or more of each to compare rankings",
+        )
     srcc = {name: spearman(getattr(campaign, name), campaign.live) for name in FIGURES}
     return Monotonicity(
         srcc=srcc,
@@ -94,11 +102,9 @@ def picked(campaign: Campaign, srcc: np.ndarray) -> list[tuple[int, int]]:
     """Pairs worth drawing: the median and the worst within a dataflow, and the worst of all."""
     flow = campaign.points.dataflow
     upper = np.triu(np.isfinite(srcc), 1)
-    found: list[tuple[int, int]] = []
-    for mask, share in ((upper & (flow[:, None] == flow), 0.5), (upper & (flow[:, None] == flow), 0.0)):
-        found.append(_at_quantile(srcc, mask, share))
-    found.append(_at_quantile(srcc, upper, 0.0))
-    return list(dict.fromkeys(found))
+    within = upper & (flow[:, None] == flow)
+    wanted = ((within, 0.5), (within, 0.0), (upper, 0.0))
+    return list(dict.fromkeys(_at_quantile(srcc, mask, share) for mask, share in wanted if mask.any()))
 
 
 def _at_quantile(srcc: np.ndarray, mask: np.ndarray, share: float) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -40,8 +41,8 @@ def check_method(config: MethodConfig) -> None:
     """Raises DescriptionError for values out of range."""
     if config.size is not None and config.size < 1:
         raise DescriptionError(f"method.size is {config.size}", fix="it must be 1 or more, or null")
-    if config.tolerance < 0:
-        raise DescriptionError(f"method.tolerance is {config.tolerance}", fix="it must be 0 or more")
+    if not 0 <= config.tolerance < math.inf:
+        raise DescriptionError(f"method.tolerance is {config.tolerance}", fix="it must be a number from 0")
     if config.budget is not None and config.budget < 1:
         raise DescriptionError(f"method.budget is {config.budget}", fix="it must be 1 or more, or null")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,15 +23,30 @@ class Stages:
     def arrays(self, name: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """What a step gave, computed if it is not there or cannot be read."""
         place = self.folder / f"{name}.npz"
-        try:
-            with place.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-                return dict(stored)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
-            found = compute()
+        stored = _read(place)
+        if stored is not None:
+            return stored
+        found = compute()
         self.folder.mkdir(parents=True, exist_ok=True)
         with atomic(place) as path:
-            np.savez_compressed(path, **found)  # type: ignore[arg-type]
+            np.savez_compressed(path, **found, **{_COUNT: np.array(len(found))})  # type: ignore[arg-type]
         return found
+
+
+_COUNT = "number of arrays"
+
+
+def _read(place: Path) -> dict[str, np.ndarray] | None:
+    """The arrays of a file; None where it is not there, damaged or lacks some."""
+    try:
+        with zipfile.ZipFile(place) as archive:
+            if archive.testzip() is not None:  # np.load does not read to the end if a shape is damaged
+                return None
+        with np.load(place, allow_pickle=False) as stored:
+            found = dict(stored)
+        return found if found.pop(_COUNT) == len(found) else None
+    except Exception:  # a damaged archive can bring about nearly any
+        return None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +58,7 @@ class Records:
     def load(self) -> dict[str, dict[str, Any]]:
         """Records by key; a line that a stop cut short is left out."""
         found = {}
-        for line in self.path.read_text().splitlines() if self.path.exists() else ():
+        for line in self.path.read_text(errors="replace").splitlines() if self.path.exists() else ():
             try:
                 record = json.loads(line)
                 found[record.pop("key")] = record

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -175,7 +176,7 @@ def _accuracies(config: SpaceConfig, sample: Any, count: int) -> np.ndarray:
         if rows and name in rows[0]:
             found = np.full(count, np.nan)
             for line, row in enumerate(rows):
-                found[_number(config, row, line, count)] = float(row[name])
+                found[_number(config, row, line, count)] = _value(config, row, name, line)
             return _complete(config, found)
     from jaxmaestro.accuracy import predict
 
@@ -187,6 +188,11 @@ def _selected(config: SpaceConfig, accuracy: np.ndarray, flops: np.ndarray, seed
     if rows and "selected" in rows[0]:
         count = len(flops)
         chosen = [_number(config, row, i, count) for i, row in enumerate(rows) if row["selected"] == "1"]
+        if not chosen or len(set(chosen)) < len(chosen):
+            raise DescriptionError(
+                f"{config.table} selects no architecture, or one of them twice",
+                fix="give selected=1 once for each that is kept",
+            )
         return np.array(chosen, np.int64)
     if config.random == 0:
         return pareto_front(accuracy, flops)
@@ -197,17 +203,41 @@ def _selected(config: SpaceConfig, accuracy: np.ndarray, flops: np.ndarray, seed
 def _table(config: SpaceConfig) -> list[dict[str, str]]:
     if config.table is None:
         return []
-    with Path(config.table).open(newline="") as file:
-        return list(csv.DictReader(file))
+    try:
+        with Path(config.table).open(newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error):
+        rows = []
+    if not rows or not {"accuracy", "predicted_accuracy", "selected"} & rows[0].keys():
+        raise DescriptionError(
+            f"{config.table} is no CSV with a column accuracy, predicted_accuracy or selected",
+            fix="give one, or space.table=null",
+        )
+    return rows
 
 
 def _number(config: SpaceConfig, row: dict[str, str], line: int, count: int) -> int:
-    number = int(row.get("index", line))
-    if not 0 <= number < count:
+    number = _value(config, row, "index", line) if "index" in row else line
+    if not (0 <= number < count and number == int(number)):
         raise DescriptionError(
-            f"{config.table} has index {number}", line=line + 2, fix=f"the sample has {count}, from 0"
+            f"there is no architecture {number:g}",
+            source=str(config.table),
+            line=line + 2,
+            fix=f"the sample has {count}, from 0",
         )
-    return number
+    return int(number)
+
+
+def _value(config: SpaceConfig, row: dict[str, str], column: str, line: int) -> float:
+    try:
+        value = float(row[column])
+    except (ValueError, TypeError):  # None: the row is too short
+        value = math.nan
+    if not math.isfinite(value):
+        raise DescriptionError(
+            f"{column} is {row[column]!r}", source=str(config.table), line=line + 2, fix="give a number"
+        )
+    return value
 
 
 def _complete(config: SpaceConfig, accuracy: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxmaestro.codesign.campaign import Campaign
+from jaxmaestro.codesign.campaign import NEVER, Campaign
 from jaxmaestro.description import DescriptionError
 
 
@@ -18,6 +18,10 @@ class Constraints:
     latency: np.ndarray  # [c] int64, cycles at most
     energy: np.ndarray  # [c] float64, nJ at most
     allowed: np.ndarray  # [c, points] bool: points that may be chosen (area within its limit, alive)
+
+    def __post_init__(self) -> None:
+        """The largest int64 means no limit; what has no figures (latency ``NEVER``) must not meet it."""
+        object.__setattr__(self, "latency", np.minimum(self.latency, NEVER - 1))
 
     def __len__(self) -> int:
         return len(self.latency)
@@ -68,7 +72,7 @@ def _need_points(live: np.ndarray) -> None:
 
 def _levels(what: str, values: np.ndarray, quantiles: Sequence[float]) -> np.ndarray:
     """The smallest values that at least these shares of all are no larger than (no interpolation)."""
-    if not len(quantiles) or min(quantiles) < 0 or max(quantiles) > 1:
+    if not len(quantiles) or not all(0 <= share <= 1 for share in quantiles):  # NaN is no share either
         raise DescriptionError(f"quantiles of {what} are {list(quantiles)}", fix="give shares from 0 to 1")
     ordered = np.sort(values, axis=None)
     places = np.ceil(np.asarray(quantiles, np.float64) * len(ordered)).astype(int) - 1

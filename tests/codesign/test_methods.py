@@ -13,6 +13,7 @@ from jaxmaestro.codesign import (
     Constraints,
     Figures,
     Outcome,
+    adaptive,
     fully_coupled,
     fully_decoupled,
     on_each_point,
@@ -169,10 +170,30 @@ def test_limits_are_values_that_occur() -> None:
     assert (campaign.latency < constraints.latency[0]).mean() < 0.25
 
 
+def test_no_limit_lets_nothing_without_figures_through() -> None:
+    campaign, accuracy = random_problem(0)
+    legal = campaign.tuples.legal.copy()
+    legal[campaign.plan.pair_of_point[0, 2], campaign.points.accelerator[2]] = False  # all have this layer
+    campaign = dataclasses.replace(campaign, tuples=dataclasses.replace(campaign.tuples, legal=legal))
+    no_limit = np.array([np.iinfo(np.int64).max]), np.array([np.inf])
+    constraints = Constraints(*no_limit, np.array([np.arange(6) == 2]))
+    assert not campaign.legal[:, 2].any()
+    figures = Figures.of(campaign, accuracy)
+    for outcome in (
+        fully_coupled(figures, constraints),
+        fully_decoupled(figures, constraints),
+        semi_decoupled(figures, constraints, [0]),
+        adaptive(campaign, accuracy, constraints, [0]).outcome,
+    ):
+        assert outcome.architecture.tolist() == outcome.point.tolist() == [-1]
+
+
 def test_bad_input_is_refused() -> None:
     campaign, accuracy = random_problem(0)
     with pytest.raises(DescriptionError, match="quantiles of latency"):
         on_product(campaign, (1.2,), (0.5,), (0.5,))
+    with pytest.raises(DescriptionError, match="quantiles of energy"):
+        on_product(campaign, (0.5,), (np.nan,), (0.5,))
     with pytest.raises(DescriptionError, match="quantiles of area"):
         on_product(campaign, (0.5,), (0.5,), ())
     with pytest.raises(DescriptionError, match="accuracies of shape"):

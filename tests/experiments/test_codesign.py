@@ -181,13 +181,37 @@ def test_a_table_takes_the_place_of_the_predictor(console: Console, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (b"index,accuracy\n0,abc\n", "2: accuracy is 'abc'"),
+        (b"index,accuracy\n0,inf\n", "2: accuracy is 'inf'"),
+        (b"index,accuracy\n0\n", "2: accuracy is None"),
+        (b"index,accuracy\n0,70\nx,70\n", "3: index is 'x'"),
+        (b"index,accuracy\n60,70\n", "no architecture 60"),
+        (b"index,selected\n0,0\n", "selects no architecture"),
+        (b"index,selected\n7,1\n7,1\n", "one of them twice"),
+        (b"index,precision\n0,70\n", "is no CSV with a column accuracy"),
+        (b"\xff\xfe\x98", "is no CSV with a column accuracy"),
+    ],
+)
+def test_a_wrong_table_is_refused(text: bytes, named: str, console: Console, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_bytes(text)
+    settings = composed("codesign", *RUN, f"space.table={table}", f"cache={tmp_path}/campaigns")
+    with pytest.raises(DescriptionError, match=named):
+        codesign(settings, tmp_path / "run", console)
+
+
+@pytest.mark.parametrize(
     ("override", "named"),
     [
         ("method.proxies=[KC-P/9]", "there is no point 'KC-P/9'"),
         ("method.proxies=[KC-P/3]", "the proxy KC-P/3 has no figures"),
         ("method.proxies=[]", "method.proxies is empty"),
         ("method.size=0", "method.size is 0"),
+        ("method.tolerance=nan", "method.tolerance is nan"),
         ("constraints.latency=[2.0]", "quantiles of latency"),
+        ("constraints.latency=[nan]", "quantiles of latency"),
         ("accelerators.count=0", "accelerators.count is 0"),
         ("accelerators.dataflows=[Z-P]", "accelerators.dataflows has 'Z-P'"),
         ("space.count=1", "space.count is 1"),
@@ -237,6 +261,11 @@ def test_monotonicity_end_to_end(console: Console, cache: str, tmp_path: Path) -
         dead = "KC-P/3" in (row["first"], row["second"])  # 16 PEs
         assert (row["latency_srcc"] is None) == dead
     assert "1 of 9 points have no figures" in console.export_text()
+    with pytest.raises(DescriptionError, match="1 points with figures"):
+        one = ("accelerators.count=1", "accelerators.dataflows=[X-P]")
+        monotonicity(composed("monotonicity", *SMALL, cache, *one), tmp_path / "one", console)
+    across = monotonicity(composed("monotonicity", *SMALL, cache, one[0]), tmp_path / "three", console)
+    assert "scatter.png" in {path.name for path in across}  # no two points have one dataflow
     with pytest.raises(DescriptionError, match="KC-P/3 has no figures"):
         monotonicity(composed("monotonicity", *SMALL, cache, "pairs=[[KC-P/3,X-P/1]]"), tmp_path, console)
 
@@ -270,6 +299,12 @@ def test_a_step_that_was_cut_short_is_done_again(tmp_path: Path) -> None:
     place = tmp_path / "steps/one.npz"
     place.write_bytes(place.read_bytes()[:-30])
     assert stages.arrays("one", lambda: {"a": np.arange(2)})["a"].tolist() == [0, 1]
+    whole = place.read_bytes()
+    for position in range(len(whole)):  # any damaged byte: the step is done again, or nothing was lost
+        place.write_bytes(whole[:position] + bytes([whole[position] ^ 0xFF]) + whole[position + 1 :])
+        assert stages.arrays("one", lambda: {"a": np.arange(2)})["a"].tolist() == [0, 1]
+    np.savez(place, a=np.arange(9))  # an array is missing, or the file is not ours
+    assert stages.arrays("one", lambda: values)["a"].tolist() == [0, 1, 2, 3, 4]
     records = Records(tmp_path / "rows.jsonl")
     records.add("x", {"value": 1.5})
     records.path.write_text(records.path.read_text() + '{"key": "y", "val')
