@@ -40,6 +40,9 @@ if TYPE_CHECKING:
         write_model,
     )
     from jaxmaestro.frontends.jax_tracing import from_jax
+    from jaxmaestro.frontends.keras_models import from_keras
+    from jaxmaestro.frontends.onnx_models import from_onnx
+    from jaxmaestro.frontends.torch_tracing import from_torch
     from jaxmaestro.frontends.workload import Unmapped, Workload, WorkloadLayer
     from jaxmaestro.reductions import (
         Count,
@@ -91,6 +94,9 @@ __all__ = [
     "evaluate_batch",
     "evaluate_product",
     "from_jax",
+    "from_keras",
+    "from_onnx",
+    "from_torch",
     "pareto_mask",
     "read_dataflow",
     "read_hardware",
@@ -136,6 +142,9 @@ _HOME = {
     "write_mapping": "jaxmaestro.formats",
     "write_model": "jaxmaestro.formats",
     "from_jax": "jaxmaestro.frontends.jax_tracing",
+    "from_keras": "jaxmaestro.frontends.keras_models",
+    "from_onnx": "jaxmaestro.frontends.onnx_models",
+    "from_torch": "jaxmaestro.frontends.torch_tracing",
     "Unmapped": "jaxmaestro.frontends.workload",
     "Workload": "jaxmaestro.frontends.workload",
     "WorkloadLayer": "jaxmaestro.frontends.workload",

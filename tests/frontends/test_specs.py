@@ -1,0 +1,117 @@
+"""Models named by a text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+import jaxmaestro as jm
+from jaxmaestro.description import DescriptionError
+from jaxmaestro.frontends.specs import Spec, is_spec, parse_spec, workload_of, write_described
+
+
+@pytest.mark.parametrize(
+    ("text", "spec"),
+    [
+        ("torch:a.b", Spec("torch", "a.b")),
+        ("torch:a.b.c@1x3x8x8", Spec("torch", "a.b.c", shapes=("float32[1,3,8,8]",))),
+        ("torch:a.b@2x3+int64:1x128", Spec("torch", "a.b", shapes=("float32[2,3]", "int64[1,128]"))),
+        ("torch:a.make:net:7:True:x=1.5", Spec("torch", "a.make", ("net", 7, True), (("x", 1.5),))),
+        ("torch:a.make('net', n=(1, 2))", Spec("torch", "a.make", ("net",), (("n", (1, 2)),))),
+        (
+            "torch:a.make(net, kind=big)@4",
+            Spec("torch", "a.make", ("net",), (("kind", "big"),), ("float32[4]",)),
+        ),
+        ("some/folder-1/net.onnx@1x3", Spec("onnx", "some/folder-1/net.onnx", shapes=("float32[1,3]",))),
+        ("onnx:net.onnx", Spec("onnx", "net.onnx")),
+        ("onnx:net.bin", Spec("onnx", "net.bin")),
+    ],
+)
+def test_the_parts_of_a_spec(text: str, spec: Spec) -> None:
+    assert parse_spec(text) == spec
+    assert is_spec(text)
+
+
+@pytest.mark.parametrize("text", ["resnet50", "net.m", "tensorflow:a.b", "models/resnet"])
+def test_other_texts_are_no_specs(text: str) -> None:
+    assert not is_spec(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["torch:a.make:net:7@1x3x8x8", "torch:a.b@2x3+int64:1x128", "folder-1/net_2.onnx@1x3"]
+)
+def test_specs_need_no_quotes_in_hydra(text: str) -> None:
+    assert OverridesParser.create().parse_override(f"model={text}").value() == text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("torch:", "'torch:' names no model; write FRAMEWORK:MODULE.NAME"),
+        ("tensorflow:a.b@1", "names no model"),
+        ("torch:resnet@1x3", "'resnet' in 'torch:resnet@1x3' is no MODULE.NAME"),
+        ("torch:a.b@1x3xq", "'1x3xq' in 'torch:a.b@1x3xq' is no shape; write 1x3x224x224"),
+        ("torch:a.b(open('x'))@1", "cannot read the call"),
+        ("jax:jax.numpy.dot", "has no shapes; add them, such as jax:jax.numpy.dot@1x3x224x224"),
+        ("jax:jax.numpy.dott@1x2", "jax.numpy has no dott; did you mean dot"),
+        ("jax:jaxx.numpy.dot@1x2", "there is no module jaxx; check the name"),
+        ("jax:tests.frontends.networks.Encoder:no=3@1x2", "cannot be made: TypeError"),
+        ("missing.onnx", "missing.onnx: cannot be read|onnx is not installed"),
+    ],
+)
+def test_bad_specs_are_one_line(text: str, message: str) -> None:
+    with pytest.raises(DescriptionError, match=message) as error:
+        workload_of(text)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib
+
+    from jaxmaestro.frontends import extras
+
+    def missing(name: str) -> Any:
+        if name in ("torch", "keras", "onnx"):
+            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+        return importlib.import_module(name)
+
+    monkeypatch.setattr(extras, "import_module", missing)
+    for text, extra in (("torch:a.b@1x3", "torch"), ("keras:a.b", "keras"), ("a.onnx", "onnx")):
+        fix = rf"{extra} is not installed; install it with pip install 'jaxmaestro\[{extra}\]'"
+        with pytest.raises(DescriptionError, match=fix):
+            workload_of(text)
+
+
+def test_a_jax_module_and_its_files(tmp_path: Path) -> None:
+    workload = workload_of("jax:tests.frontends.networks.ResNet50:blocks=(1,)@1x32x32x3", padding="exact")
+    assert workload.name == "ResNet50" and len(workload) == 6
+    model, mapping = tmp_path / "net.m", tmp_path / "mapped.m"
+    write_described(workload, model)
+    assert jm.read_model(model).layers == workload.network().layers
+    dataflow = jm.Dataflow([jm.TemporalMap(1, 1, "K"), jm.SpatialMap(1, 1, "C")])
+    write_described(workload, mapping, dataflow)
+    assert [each.dataflow for each in jm.read_mapping(mapping, check=False).layers] == [dataflow] * 6
+    empty = workload_of("jax:jax.numpy.tanh@4")
+    with pytest.raises(DescriptionError, match="tanh has no layers to write"):
+        write_described(empty, model)
+
+
+def test_a_torch_model_has_no_weights() -> None:
+    pytest.importorskip("torch", reason="the extra [torch] is not installed")
+    workload = workload_of("torch:torch.nn.Linear:1000000:1000000:bias=False@2x1000000")
+    assert workload.parameters == 10**12 and workload.macs == 2 * 10**12 and workload.name == "Linear"
+    with pytest.raises(DescriptionError, match=r"torch\.nn\.Linear cannot be made: TypeError"):
+        workload_of("torch:torch.nn.Linear@2x3")
+
+
+def test_an_onnx_file(tmp_path: Path) -> None:
+    pytest.importorskip("onnx", reason="the extra [onnx] is not installed")
+    from tests.frontends.onnx_networks import squeezenet
+
+    path = tmp_path / "squeeze.onnx"
+    path.write_bytes(squeezenet().SerializeToString())
+    workload = workload_of(f"{path}@1x3x224x224")
+    assert workload.name == "squeeze" and len(workload) == 26
