@@ -59,7 +59,7 @@ def run(options: Options) -> None:
     empty_lines = "\n" * _l1_lines(options.HW_file)
     for hardware in accelerators:
         results = evaluate(network, hardware)
-        _refuse_illegal(network, results)
+        _refuse(network, results, options.refuse_invalid)
         sys.stdout.write(empty_lines)
         report(options, network, results)
 
@@ -142,15 +142,17 @@ def _checked(hardware: Hardware) -> Hardware:
     return hardware
 
 
-def _refuse_illegal(network: Network, results: NetworkCosts) -> None:
-    """Refuse a network with a layer that the reference has no figures for."""
+def _refuse(network: Network, results: NetworkCosts, invalid: bool) -> None:
+    """Refuse a network with a layer that the reference has no figures for, or that is ``invalid``."""
     from jaxmaestro.description.reasons import ILLEGAL, Reason
 
     for mapped, mask in zip(network, results.costs.reasons, strict=True):
-        if int(mask) & ILLEGAL:
-            names = ", ".join(Reason.decode(int(mask) & ILLEGAL)).lower().replace("_", " ")
+        found = int(mask) if invalid else int(mask) & ILLEGAL
+        if found:
+            names = ", ".join(Reason.decode(found)).lower().replace("_", " ")
+            what = "cannot be mapped" if found & ILLEGAL else "is not valid"
             raise DescriptionError(
-                f"cannot be mapped on {results.hardware.num_pes} PEs: {names}",
+                f"{what} on {results.hardware.num_pes} PEs: {names}",
                 source=network.source,
                 line=mapped.layer.line,
                 layer=mapped.layer.name,

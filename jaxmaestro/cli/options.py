@@ -37,6 +37,7 @@ class Options:
     print_res_csv_file: bool = _flag(True, "General", "append the results to NAME.csv in this folder")
     print_log_file: bool = _flag(False, "General", "write log.txt (not available here: a note is shown)")
     msg_print_lv: int = _flag(0, "General", "1 or more: also print the network that was read")
+    refuse_invalid: bool = _flag(False, "General", "refuse unsound mappings and those that do not fit (ours)")
 
     Mapping_file: str = _flag("", "Files", "layers and their dataflows")
     HW_file: str = _flag("", "Files", "the accelerator; overrides the flags marked (HW)")

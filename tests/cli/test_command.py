@@ -254,6 +254,10 @@ def test_sweep_writes_one_block_a_bandwidth(folder: Path, cache: Path) -> None:
         (["--mapping=mini.m"], "did you mean '--Mapping_file'"),
         (["--Map=mini.m", "--bw_sweep=1", "--top=1", "--bw_tick=0"], "--bw_tick must be at least 1"),
         (["--Mapping_file=mini.m", "--num_pes=3"], "layer conv"),
+        (
+            ["--Mapping_file=mini.m", "--num_pes=16", "--l1_size_cstr=9", "--refuse_invalid=true"],
+            "is not valid on 16 PEs: l1 size",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_255(folder: Path, cache: Path, flags: list[str], message: str) -> None:
