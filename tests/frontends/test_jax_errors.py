@@ -11,7 +11,8 @@ import pytest
 
 from jaxmaestro.description import DescriptionError
 from jaxmaestro.frontends.jax_tracing import from_jax
-from tests.frontends import networks
+from jaxmaestro.zoo.residual import ResNet
+from jaxmaestro.zoo.transformers import Block
 
 
 def _double(x: Any) -> Any:
@@ -28,7 +29,7 @@ def _double(x: Any) -> Any:
         (jnp.tanh, [object()], {}, "which is no shape; give a shape"),
         (jnp.matmul, [(4, 5), (6, 7)], {}, r"matmul cannot be traced on \(float32\[4,5\], float32\[6,7\]\)"),
         (jnp.matmul, [(4, 5)], {}, "give one shape for each argument"),
-        (networks.Encoder(), [(2, 8, 700)], {}, r"Encoder cannot be traced on \(float32\[2,8,700\]\)"),
+        (Block(), [(2, 8, 700)], {}, r"Block cannot be traced on \(float32\[2,8,700\]\)"),
         (_double, [(3,)], {}, "give what Python decides on as static="),
         (jnp.tanh, [(3,)], {"padding": "same"}, "padding is 'same'; choose one of same-as-maestro, exact"),
         (jnp.tanh, [(3,)], {"products": "fc"}, "products is 'fc'; choose one of auto, gemm, conv"),
@@ -36,7 +37,7 @@ def _double(x: Any) -> Any:
         (jnp.tanh, [(3,)], {"while_trips": -1}, "while_trips is -1"),
         (jnp.tanh, [(3,)], {"parameters": 1}, "parameters has the index 1, but there are 1 shapes"),
         (jnp.tanh, [(3,)], {"training": True}, r"say which shapes are parameters \(parameters=0\)"),
-        (networks.ResNet50(), [(1, 32, 32, 3)], {"parameters": 0}, "for a module, which has its own"),
+        (ResNet(), [(1, 32, 32, 3)], {"parameters": 0}, "for a module, which has its own"),
         (3, [(3,)], {}, "int is no function"),
         (
             jnp.matmul,

@@ -1,4 +1,4 @@
-"""Whole networks through from_jax: MACs against XLA's count, parameters, names, public figures."""
+"""Networks through from_jax: MACs against XLA's count, parameters, names."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ import jax.numpy as jnp
 import pytest
 from flax import nnx
 
-from jaxmaestro.description import Layer
 from jaxmaestro.frontends.jax_tracing import from_jax
+from jaxmaestro.zoo import llama
+from jaxmaestro.zoo.residual import ResNet
+from jaxmaestro.zoo.transformers import Block
 from tests.frontends import networks
 
+# Whole networks forward: tests/zoo.
 NETWORKS: dict[str, tuple[Any, tuple[int, ...]]] = {
-    "resnet50": (networks.ResNet50(), (1, 224, 224, 3)),
-    "mobilenetv2": (networks.MobileNetV2(), (1, 224, 224, 3)),
-    "encoder": (networks.Encoder(), (2, 384, 768)),
-    "unet": (networks.UNet(), (1, 572, 572, 1)),
-    "resnext_blocks": (networks.ResNet50(32, 128, (1, 1)), (2, 64, 64, 3)),
+    "encoder": (Block(), (2, 384, 768)),
+    "resnext_blocks": (ResNet(32, 128, (1, 1)), (2, 64, 64, 3)),
 }
 
 TRAINED = {
     **NETWORKS,
-    "resnet50": (networks.ResNet50(blocks=(1, 1, 1, 1)), (2, 64, 64, 3)),
-}  # a block a stage
+    "resnet50": (ResNet(blocks=(1, 1, 1, 1)), (2, 64, 64, 3)),  # a block a stage
+    "mobilenetv2": (networks.of_zoo("mobilenetv2"), (1, 224, 224, 3)),
+    "unet": (networks.of_zoo("unet"), (1, 572, 572, 1)),
+}
 
 
 def _flops(fn: Callable[..., Any], *shapes: Any) -> float:
@@ -65,88 +67,16 @@ def test_macs_of_training_are_those_that_xla_counts(name: str) -> None:
     assert workload.layer_macs == workload.macs
 
 
-@pytest.mark.parametrize(
-    ("module", "size", "gmacs", "parameters"),
-    [  # torchvision's figures
-        (networks.ResNet50(), 224, 4.09, 25_557_032),
-        (networks.ResNet50(32, 128), 224, 4.23, 25_028_904),
-        (networks.MobileNetV2(), 224, 0.30, 3_504_872),
-        (networks.SqueezeNet(), 224, 0.82, 1_248_424),
-    ],
-)
-def test_published_macs_and_parameters(module: Any, size: int, gmacs: float, parameters: int) -> None:
-    workload = from_jax(module, (1, size, size, 3), padding="exact")
-    assert workload.macs / 1e9 == pytest.approx(gmacs, abs=0.006)
-    assert workload.parameters == parameters
-    assert workload.layer_macs == workload.macs
-    assert from_jax(module, (1, size, size, 3)).macs == workload.macs
-
-
-def _sizes(layer: Layer) -> tuple[int, ...]:
-    return (*(layer[name] for name in "KCRSYX"), layer.output_stride("Y"))
-
-
-def test_squeezenet_is_that_of_the_public_model_file() -> None:
-    layers = from_jax(networks.SqueezeNet(), (1, 224, 224, 3)).layers
-    squeeze = [(16, 96, 54), (16, 128, 54), (32, 128, 54), (32, 256, 27), (48, 256, 27), (48, 384, 27)]
-    squeeze += [(64, 384, 27), (64, 512, 13)]
-    expected = [(96, 3, 7, 7, 224, 224, 2)]
-    for out, inp, size in squeeze:
-        expected.append((out, inp, 1, 1, size, size, 1))
-        expected += [(4 * out, out, f, f, size, size, 1) for f in (1, 3)]
-    expected.append((1000, 512, 1, 1, 13, 13, 1))
-    assert [_sizes(layer) for layer in layers] == expected
-    assert {layer.type.value for layer in layers} == {"CONV"}
-
-
-def test_unet_is_that_of_the_public_model_file() -> None:
-    layers = from_jax(networks.UNet(), (1, 572, 572, 1)).layers
-    rows = [
-        572,
-        570,
-        284,
-        282,
-        140,
-        138,
-        68,
-        66,
-        32,
-        30,
-        28,
-        56,
-        54,
-        52,
-        104,
-        102,
-        100,
-        200,
-        198,
-        196,
-        392,
-        390,
-        388,
-    ]
-    assert [layer["Y"] for layer in layers] == rows
-    up = [layer for layer in layers if layer.type.value == "TRCONV"]
-    # The file has K: 512 in the second one, whose output has 256 channels.
-    assert [(layer["K"], layer["C"], layer["R"], layer["Y"]) for layer in up] == [
-        (512, 1024, 2, 28),
-        (256, 512, 2, 52),
-        (128, 256, 2, 100),
-        (64, 128, 2, 196),
-    ]
-
-
 def test_names_are_those_of_the_modules() -> None:
-    names = [layer.name for layer in from_jax(networks.ResNet50(blocks=(2,)), (1, 32, 32, 3)).layers]
+    names = [layer.name for layer in from_jax(ResNet(blocks=(2,)), (1, 32, 32, 3)).layers]
     block = ["reduce", "middle", "expand"]
-    assert names[1:4] == [f"ResNet50/stage2_1/{part}" for part in block]
-    assert names[0] == "ResNet50/conv1" and names[-1] == "ResNet50/fc"
+    assert names[1:4] == [f"ResNet/stage2_1/{part}" for part in block]
+    assert names[0] == "ResNet/conv1" and names[-1] == "ResNet/fc"
     assert len(set(names)) == len(names)
 
 
 def test_gradients_are_named_after_what_they_are_of() -> None:
-    workload = from_jax(networks.ResNet50(blocks=(1,)), (1, 32, 32, 3), training=True)
+    workload = from_jax(ResNet(blocks=(1,)), (1, 32, 32, 3), training=True)
     by_phase = {phase: [e for e in workload.entries if e.phase == phase] for phase in ("forward", "backward")}
     forward = [entry.layer.name for entry in by_phase["forward"]]
     backward = {entry.layer.name for entry in by_phase["backward"]}
@@ -156,8 +86,8 @@ def test_gradients_are_named_after_what_they_are_of() -> None:
 
 
 def test_training_runs_the_layers_in_training_mode() -> None:
-    workload = from_jax(networks.ResNet50(blocks=(1,)), (4, 32, 32, 3), training=True, static={"train": True})
-    evaluated = from_jax(networks.ResNet50(blocks=(1,)), (4, 32, 32, 3), training=True)
+    workload = from_jax(ResNet(blocks=(1,)), (4, 32, 32, 3), training=True, static={"train": True})
+    evaluated = from_jax(ResNet(blocks=(1,)), (4, 32, 32, 3), training=True)
     assert workload.macs == evaluated.macs
     assert workload.operations > evaluated.operations  # averages over the batch
 
@@ -180,11 +110,22 @@ def test_nnx_module_of_shapes_alone() -> None:
     assert "patches.grad_input" not in training
 
 
+def _unrolled(parameters: Any, tokens: Any) -> Any:
+    """Llama with a list of blocks, which the zoo scans."""
+    x = parameters["embedding"][tokens]
+    for block in parameters["blocks"]:
+        x, _ = llama.block(x, block)
+    return llama.norm(x, parameters["norm"]) @ parameters["head"]
+
+
 @pytest.mark.parametrize("stacked", [True, False])
 def test_llama_70b_needs_no_weights(stacked: bool) -> None:
+    size = llama.SIZES["70b"]
     before = {id(array) for array in jax.live_arrays()}
-    parameters = networks.llama_parameters(80, stacked)
-    workload = from_jax(networks.llama, parameters, "int32[1,2048]", parameters=0)
+    parameters = llama.parameter_shapes(size)
+    if not stacked:
+        parameters["blocks"] = [llama.block_shapes(size) for _ in range(size.blocks)]
+    workload = from_jax(llama.llama if stacked else _unrolled, parameters, "int32[1,2048]", parameters=0)
     assert sum(a.nbytes for a in jax.live_arrays() if id(a) not in before) < 1_000_000
     tokens = 2048
     attention = 2 * 64 * 128 * tokens * tokens

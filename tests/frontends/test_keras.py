@@ -24,7 +24,7 @@ def test_mobilenet_v2_is_that_of_flax() -> None:
     model = keras.applications.MobileNetV2(weights=None)
     workload = from_keras(model, padding="exact")
     assert layers_of(workload) == layers_of(
-        from_jax(networks.MobileNetV2(), (1, 224, 224, 3), padding="exact")
+        from_jax(networks.of_zoo("mobilenetv2"), (1, 224, 224, 3), padding="exact")
     )
     assert workload.macs == 300_774_272 and workload.parameters == 3_504_872
     names = [layer.name for layer in workload.layers]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from jaxmaestro.frontends.jax_tracing import from_jax
+from jaxmaestro.zoo.transformers import Block
 from tests.frontends import networks
 from tests.frontends.agreement import layers_of
 
@@ -17,17 +18,22 @@ from jaxmaestro.frontends.onnx_models import from_onnx  # noqa: E402
 from tests.frontends import onnx_networks  # noqa: E402
 
 NETWORKS = {
-    "resnet50": (networks.ResNet50(), (2, 224, 224, 3), onnx_networks.resnet50, {"batch": 2}),
+    "resnet50": (networks.of_zoo("resnet50"), (2, 224, 224, 3), onnx_networks.resnet50, {"batch": 2}),
     "resnext50": (
-        networks.ResNet50(32, 128),
+        networks.of_zoo("resnext50"),
         (1, 224, 224, 3),
         lambda: onnx_networks.resnet50(32, 128),
         {"batch": 1},
     ),
-    "mobilenet_v2": (networks.MobileNetV2(), (1, 224, 224, 3), onnx_networks.mobilenet_v2, {"batch": 1}),
-    "squeezenet": (networks.SqueezeNet(), (1, 224, 224, 3), onnx_networks.squeezenet, {"batch": 1}),
-    "unet": (networks.UNet(), (1, 572, 572, 1), onnx_networks.unet, {"batch": 1}),
-    "encoder": (networks.Encoder(), (2, 384, 768), onnx_networks.encoder, {"batch": 2, "tokens": 384}),
+    "mobilenet_v2": (
+        networks.of_zoo("mobilenetv2"),
+        (1, 224, 224, 3),
+        onnx_networks.mobilenet_v2,
+        {"batch": 1},
+    ),
+    "squeezenet": (networks.of_zoo("squeezenet"), (1, 224, 224, 3), onnx_networks.squeezenet, {"batch": 1}),
+    "unet": (networks.of_zoo("unet"), (1, 572, 572, 1), onnx_networks.unet, {"batch": 1}),
+    "encoder": (Block(), (2, 384, 768), onnx_networks.encoder, {"batch": 2, "tokens": 384}),
 }
 
 

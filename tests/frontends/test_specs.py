@@ -9,6 +9,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import jaxmaestro as jm
+from jaxmaestro import zoo
 from jaxmaestro.description import DescriptionError
 from jaxmaestro.frontends.specs import Spec, is_spec, parse_spec, workload_of, write_described
 
@@ -28,6 +29,12 @@ from jaxmaestro.frontends.specs import Spec, is_spec, parse_spec, workload_of, w
         ("some/folder-1/net.onnx@1x3", Spec("onnx", "some/folder-1/net.onnx", shapes=("float32[1,3]",))),
         ("onnx:net.onnx", Spec("onnx", "net.onnx")),
         ("onnx:net.bin", Spec("onnx", "net.bin")),
+        ("zoo:resnet18", Spec("zoo", "resnet18")),
+        (
+            "zoo:llama_decode:size=13b:cache=7",
+            Spec("zoo", "llama_decode", (), (("size", "13b"), ("cache", 7))),
+        ),
+        ("zoo:resnet18(image=160)", Spec("zoo", "resnet18", (), (("image", 160),))),
     ],
 )
 def test_the_parts_of_a_spec(text: str, spec: Spec) -> None:
@@ -58,7 +65,15 @@ def test_specs_need_no_quotes_in_hydra(text: str) -> None:
         ("jax:jax.numpy.dot", "has no shapes; add them, such as jax:jax.numpy.dot@1x3x224x224"),
         ("jax:jax.numpy.dott@1x2", "jax.numpy has no dott; did you mean dot"),
         ("jax:jaxx.numpy.dot@1x2", "there is no module jaxx; check the name"),
-        ("jax:tests.frontends.networks.Encoder:no=3@1x2", "cannot be made: TypeError"),
+        ("jax:jaxmaestro.zoo.transformers.Block:no=3@1x2", "cannot be made: TypeError"),
+        (
+            "zoo:",
+            "'zoo:' is no network of the zoo with options; give its options, such as zoo:resnet18:image",
+        ),
+        ("zoo:ncf@1x3", "'zoo:ncf@1x3' is no network of the zoo with options"),
+        ("zoo:ncf:2", "'zoo:ncf:2' is no network of the zoo with options"),
+        ("zoo:nfc", "the zoo has no network 'nfc'; did you mean ncf"),
+        ("zoo:ncf:size=2", "ncf has no option size"),
         ("missing.onnx", "missing.onnx: cannot be read|onnx is not installed"),
     ],
 )
@@ -86,8 +101,8 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_jax_module_and_its_files(tmp_path: Path) -> None:
-    workload = workload_of("jax:tests.frontends.networks.ResNet50:blocks=(1,)@1x32x32x3", padding="exact")
-    assert workload.name == "ResNet50" and len(workload) == 6
+    workload = workload_of("jax:jaxmaestro.zoo.residual.ResNet:blocks=(1,)@1x32x32x3", padding="exact")
+    assert workload.name == "ResNet" and len(workload) == 6
     model, mapping = tmp_path / "net.m", tmp_path / "mapped.m"
     write_described(workload, model)
     assert jm.read_model(model).layers == workload.network().layers
@@ -97,6 +112,24 @@ def test_a_jax_module_and_its_files(tmp_path: Path) -> None:
     empty = workload_of("jax:jax.numpy.tanh@4")
     with pytest.raises(DescriptionError, match="tanh has no layers to write"):
         write_described(empty, model)
+
+
+def test_a_network_of_the_zoo() -> None:
+    workload = workload_of("zoo:ncf:batch=4")
+    assert workload.name == "ncf" and workload.layers == zoo.workload("ncf", batch=4).layers
+    # What is given beside the spec counts; padding is as for other models.
+    assert workload_of("zoo:ncf:batch=4", batch=2).macs == workload.macs // 2
+    assert workload.style.padding == "same-as-maestro"
+    assert workload_of("zoo:ncf", padding="exact").style.padding == "exact"
+    with pytest.raises(DescriptionError, match="'zoo:ncf' takes no shapes"):
+        workload_of("zoo:ncf", (1, 2))
+
+
+def test_options_that_a_frontend_does_not_have() -> None:
+    with pytest.raises(DescriptionError, match="from_jax has no option image; its options are parameters, "):
+        workload_of("jax:jax.numpy.dot@2x3+3x4", image=2)
+    with pytest.raises(DescriptionError, match=r"a\.onnx has no backward pass"):
+        workload_of("a.onnx", training=True)
 
 
 def test_a_torch_model_has_no_weights() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from jaxmaestro import zoo
 from jaxmaestro.frontends.jax_tracing import from_jax
 from tests.frontends import networks
 from tests.frontends.agreement import layers_of
@@ -61,26 +62,38 @@ def test_published_macs_and_parameters(name: str, size: int, gmacs: float) -> No
     assert not [each for each in workload.unmapped if each.kind == "other"]
 
 
-FLAX = {
-    "resnet50": networks.ResNet50(),
-    "resnext50_32x4d": networks.ResNet50(32, 128),
-    "mobilenet_v2": networks.MobileNetV2(),
-    "squeezenet1_0": networks.SqueezeNet(),
+ZOO = {
+    "alexnet": "alexnet",
+    "vgg16": "vgg16",
+    "resnet18": "resnet18",
+    "resnet50": "resnet50",
+    "resnext50_32x4d": "resnext50",
+    "mobilenet_v2": "mobilenetv2",
+    "mobilenet_v3_large": "mobilenetv3",
+    "mnasnet1_0": "mnasnet",
+    "efficientnet_b0": "efficientnet_b0",
+    "squeezenet1_0": "squeezenet",
+    "googlenet": "googlenet",
+    "densenet121": "densenet121",
+    "vit_b_16": "vit_b16",
 }
 
 
-@pytest.mark.parametrize("name", list(FLAX))
-def test_the_layers_are_those_that_the_jax_frontend_finds(name: str) -> None:
+@pytest.mark.parametrize("name", list(ZOO))
+def test_the_layers_are_those_of_the_zoo(name: str) -> None:
     for padding in ("exact", "same-as-maestro"):
-        ours = from_torch(_model(name), (2, 3, 224, 224), padding=padding)
-        theirs = from_jax(FLAX[name], (2, 224, 224, 3), padding=padding)
+        module = _model(name)
+        if name == "googlenet":
+            module.aux1 = module.aux2 = None
+        ours = from_torch(module, (2, 3, 224, 224), padding=padding)
+        theirs = zoo.workload(ZOO[name], batch=2, padding=padding)
         assert layers_of(ours) == layers_of(theirs)
         assert ours.parameters == theirs.parameters
 
 
 def test_training_has_the_layers_that_the_jax_frontend_finds() -> None:
     ours = from_torch(_model("resnet50"), (2, 3, 64, 64), training=True)
-    theirs = from_jax(networks.ResNet50(), (2, 64, 64, 3), training=True, static={"train": True})
+    theirs = from_jax(networks.of_zoo("resnet50"), (2, 64, 64, 3), training=True, static={"train": True})
 
     def convolutions(workload: Any) -> Any:
         found = layers_of(workload, "backward")
