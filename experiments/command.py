@@ -14,6 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from rich.console import Console
 
+from experiments.model_arguments import with_specs
 from experiments.refusal import EXPECTED, check_groups, refuse
 from experiments.report import make_console
 from jaxmaestro.cli.cache import use_compilation_cache
@@ -38,9 +39,12 @@ def run_command(work: Work, config: str) -> None:
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name=config)
     def job(settings: DictConfig) -> None:
+        sys.argv[:] = given  # what run.json says
         _job(work, settings)
 
+    given = list(sys.argv)
     try:
+        sys.argv[1:] = with_specs(given[1:], CONF)
         check_groups(sys.argv[1:], CONF)
         job()
     except EXPECTED as error:

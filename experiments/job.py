@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from experiments.command import CONF, run_command
 from experiments.evaluation import Chunks, evaluate_chunks
+from experiments.networks import told
 from experiments.report import print_summary
 from experiments.run_folder import fingerprint, open_folder, register_resolver
 from experiments.schema import Config, register
@@ -29,7 +30,8 @@ def sweep(settings: DictConfig, folder: Path, console: Console) -> list[Path]:
     config = validated(settings)
     space = build_space(config)
     open_folder(folder, settings, resume=config.sweep.resume)
-    console.print(describe(space), soft_wrap=True)
+    for line in [*told(config.model), describe(space)]:
+        console.print(line, soft_wrap=True)
     chunks = Chunks(folder / "chunks", len(space), config.sweep.chunk)
     _evaluate(space, chunks, config, console)
     return _report(space, chunks, config, folder, fingerprint(settings), console)

@@ -32,6 +32,9 @@ def refuse(error: Exception, conf: Path) -> NoReturn:
 
 def explain(error: Exception, conf: Path) -> str:
     """The error in one line. Hydra's messages have several; what repeats or describes Hydra goes."""
+    error = _ours(error)
+    if isinstance(error, DescriptionError):
+        return " ".join(str(error).split())
     if isinstance(error, OSError) and not isinstance(error, HydraException):  # a missing option is both
         place = f"{error.filename}: " if error.filename is not None else ""
         return f"{place}{error.strerror or error}"
@@ -48,6 +51,14 @@ def explain(error: Exception, conf: Path) -> str:
     group = _NOT_LOADED.search(line)
     known = f"; {_available(group[1], conf)}" if group else ""
     return f"{line}{place}{known}"
+
+
+def _ours(error: Exception) -> Exception:
+    """Our own error where OmegaConf has wrapped it, as it does with what a resolver raises."""
+    inner: BaseException | None = error
+    while inner is not None and not isinstance(inner, DescriptionError):
+        inner = inner.__cause__ or inner.__context__
+    return inner or error
 
 
 def check_groups(arguments: Sequence[str], conf: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from experiments.networks import plain_model
 from jaxmaestro.description import DescriptionError
 from jaxmaestro.results.files import atomic
 
@@ -25,14 +26,20 @@ def fingerprint(config: DictConfig) -> str:
     """Eight hex digits of everything that changes the figures or how they are cut into chunks.
 
     That is the configuration without what only reports them, the versions of
-    the package and of JAX, and the sources of the cost model and the workloads.
+    the package and of JAX, and the sources of the cost model and the workloads. Of models
+    it has the layers, so that a model that has changed is another run.
+
+    Raises:
+        DescriptionError: for a model that cannot be had or traced.
     """
     parts: dict[str, Any] = {
-        group: OmegaConf.to_container(config[group], enum_to_str=True)
-        for group in ("hw", "model", "dataflow")
+        group: OmegaConf.to_container(config[group], enum_to_str=True) for group in ("hw", "dataflow")
     }
+    parts["model"] = plain_model(config)
     parts["sweep"] = {"chunk": config.sweep.chunk, "precision": str(config.sweep.precision)}
-    return digest(parts, [ROOT / "experiments/workloads.py", ROOT / "experiments/evaluation.py"])
+    return digest(
+        parts, [ROOT / f"experiments/{name}.py" for name in ("networks", "workloads", "evaluation")]
+    )
 
 
 def digest(parts: dict[str, Any], sources: Iterable[Path]) -> str:
@@ -92,11 +99,16 @@ def _fingerprint_in(manifest: Path) -> str:
 
 
 def provenance(config: DictConfig, mark: str, module: str, seed: int | None = None) -> dict[str, Any]:
-    """What a manifest holds: configuration, seed (None: nothing random is drawn), versions, git state."""
+    """What a manifest holds: configuration, seed (None: nothing random is drawn), versions, git state.
+
+    The configuration has the layers of its models.
+    """
+    saved = OmegaConf.to_container(config, enum_to_str=True)
+    assert isinstance(saved, dict)
     packages = ("jaxmaestro", "jax", "jaxlib", "numpy", "hydra-core", "pyarrow")
     return {
         "fingerprint": mark,
-        "config": OmegaConf.to_container(config, enum_to_str=True),
+        "config": {**saved, "model": plain_model(config)} if "model" in saved else saved,
         "command": ["python", "-m", module, *sys.argv[1:]],
         "seed": seed,
         "versions": {name: _version(name) for name in packages},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
@@ -24,7 +25,8 @@ class LayerRow:
 
     ``Y`` and ``X`` include the padding that the filter touches, so the output
     has ``(Y - R) / stride + 1`` rows. A GEMM is ``[M, K] x [K, N] -> [M, N]``.
-    A size that the type does not have stays unset.
+    A size that the type does not have stays unset. ``stride`` is along Y and X
+    where ``stride_x`` gives no other for X.
     """
 
     name: str = MISSING
@@ -39,24 +41,42 @@ class LayerRow:
     X: int | None = None
     M: int | None = None
     stride: int = 1
+    stride_x: int | None = None
     repeat: int = 1
 
 
 @dataclass
 class NetworkConfig:
-    """A network as data. ``published_gmacs`` is what its total is checked against (GMACs)."""
+    """A network: rows of layers, or a model that has them.
 
-    title: str = MISSING
+    ``spec`` names the model (jaxmaestro/frontends/specs.py), ``options`` are those of its frontend or,
+    for the zoo, of the network. Layers beside a spec are taken as they are, in its place.
+    ``published_gmacs`` is what the total is checked against (GMACs).
+    """
+
+    title: str = ""
     source: str = ""
     published_gmacs: float | None = None
+    spec: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
     layers: list[LayerRow] = field(default_factory=list)
 
 
 @dataclass
 class ModelConfig:
-    """Networks by name."""
+    """Networks by name, and how those that come from models are described.
+
+    ``padding``, ``products`` and ``training`` are options of the frontends (docs/frontends.md). ``batch``,
+    ``image`` and ``tokens`` are set for every network of the zoo that has them.
+    """
 
     networks: dict[str, NetworkConfig] = field(default_factory=dict)
+    padding: str = "exact"  # or same-as-maestro
+    products: str = "auto"  # or gemm, conv
+    training: bool = False
+    batch: int | None = None
+    image: int | None = None
+    tokens: int | None = None
 
 
 @dataclass

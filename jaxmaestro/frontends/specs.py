@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import inspect
 import os
 import re
 import sys
@@ -14,16 +15,18 @@ from typing import Any
 
 from jaxmaestro.description import Dataflow, DescriptionError, Layer
 from jaxmaestro.formats import write_mapping, write_model
+from jaxmaestro.frontends.describe import Style
 from jaxmaestro.frontends.extras import needed, one_line
 from jaxmaestro.frontends.workload import Workload
 
-FRAMEWORKS = ("torch", "keras", "jax", "onnx")
+FRAMEWORKS = ("torch", "keras", "jax", "onnx", "zoo")
 """What may stand before the first colon of a spec."""
 
 _FIX = (
     "write FRAMEWORK:MODULE.NAME[:ARGUMENT...][@SHAPE[+SHAPE...]], such as "
-    "torch:timm.create_model:resnet50@1x3x224x224, or the path of an .onnx file"
+    "torch:timm.create_model:resnet50@1x3x224x224, or zoo:NAME[:OPTION=VALUE...], or an .onnx file's path"
 )
+_ZOO_FIX = "give its options, such as zoo:resnet18:image=160:batch=8"
 _SHAPE = re.compile(r"(?:(\w+):)?(\d+(?:x\d+)*)")
 
 
@@ -56,7 +59,8 @@ def parse_spec(text: str) -> Spec:
     ``FRAMEWORK:MODULE.NAME``, then arguments as ``:VALUE`` or ``:KEY=VALUE`` (or as a call,
     ``MODULE.NAME(VALUE, KEY=VALUE)``), then ``@SHAPE``, several joined by ``+``: ``1x3x224x224``, or
     ``int64:1x128`` with a type. Values are Python's literals; other words are texts. ONNX files are given
-    by their path, with or without ``onnx:``.
+    by their path, with or without ``onnx:``. ``zoo:NAME`` is a network of :mod:`jaxmaestro.zoo`, with its
+    options as ``:KEY=VALUE``.
 
     Raises:
         DescriptionError: for what cannot be read.
@@ -64,6 +68,8 @@ def parse_spec(text: str) -> Spec:
     head, _, tail = text.strip().partition("@")
     shapes = tuple(_shape(part, text) for part in tail.split("+")) if tail else ()
     framework, colon, target = head.partition(":")
+    if framework == "zoo" and colon:
+        return _zoo(target, shapes, text)
     if head.endswith(".onnx"):
         path = target if framework == "onnx" and colon else head
         return Spec("onnx", path, shapes=shapes)
@@ -71,8 +77,7 @@ def parse_spec(text: str) -> Spec:
         raise DescriptionError(f"'{text}' names no model", fix=_FIX)
     if framework == "onnx":
         return Spec("onnx", target, shapes=shapes)
-    is_call = re.match(r"[\w.]+\(", target)
-    target, arguments, keywords = _call(target, text) if is_call else _words(target)
+    target, arguments, keywords = _parts(target, text)
     if not re.fullmatch(r"\w+(\.\w+)+", target):
         raise DescriptionError(f"'{target}' in '{text}' is no MODULE.NAME", fix=_FIX)
     return Spec(framework, target, arguments, keywords, shapes)
@@ -87,7 +92,8 @@ def workload_of(spec: str, *shapes: Any, **options: Any) -> Workload:
     Args:
         spec: see :func:`parse_spec`.
         shapes: of the inputs, if the spec has none.
-        options: of ``from_torch``, ``from_keras``, ``from_jax`` or ``from_onnx``.
+        options: of ``from_torch``, ``from_keras``, ``from_jax`` or ``from_onnx``; the default of ``padding``
+            is theirs for the zoo too. For the zoo also the network's own, before those of the spec.
 
     Raises:
         DescriptionError: for a spec that cannot be read, a framework or module that is missing, a model
@@ -95,29 +101,39 @@ def workload_of(spec: str, *shapes: Any, **options: Any) -> Workload:
     """
     parsed = parse_spec(spec)
     inputs = tuple(shapes) or parsed.shapes
+    if parsed.framework == "zoo":
+        from jaxmaestro import zoo
+
+        if shapes:
+            raise DescriptionError(f"'{spec}' takes no shapes", fix=_ZOO_FIX)
+        return zoo.workload(parsed.target, **{"padding": Style().padding, **dict(parsed.keywords), **options})
     if parsed.framework == "onnx":
+        if options.pop("training", False):
+            raise DescriptionError(
+                f"{parsed.target} has no backward pass", fix="train what the file was exported from"
+            )
         from jaxmaestro.frontends.onnx_models import from_onnx
 
-        return from_onnx(parsed.target, *inputs, **options)
+        return from_onnx(parsed.target, *inputs, **_known(options, from_onnx))
     if not inputs and parsed.framework != "keras":
         raise DescriptionError(f"'{spec}' has no shapes", fix=f"add them, such as {spec}@1x3x224x224")
     options = {"name": parsed.name, **options}
     if parsed.framework == "torch":
         from jaxmaestro.frontends.torch_tracing import from_torch
 
-        return from_torch(_torch_model(parsed), *inputs, **options)
+        return from_torch(_torch_model(parsed), *inputs, **_known(options, from_torch))
     if parsed.framework == "keras":
         from jaxmaestro.frontends.keras_models import from_keras
 
         if "keras" not in sys.modules:
             os.environ.setdefault("KERAS_BACKEND", "jax")
         needed("keras", "keras")
-        return from_keras(_made(parsed, _found(parsed)), *inputs, **options)
+        return from_keras(_made(parsed, _found(parsed)), *inputs, **_known(options, from_keras))
     from jaxmaestro.frontends.jax_tracing import from_jax
 
     found = _found(parsed)
     makes = isinstance(found, type) or parsed.arguments or parsed.keywords
-    return from_jax(_made(parsed, found) if makes else found, *inputs, **options)
+    return from_jax(_made(parsed, found) if makes else found, *inputs, **_known(options, from_jax))
 
 
 def write_described(
@@ -190,6 +206,17 @@ def _found(spec: Spec) -> Any:
     raise AssertionError("a target has two words or more")
 
 
+def _known(options: dict[str, Any], frontend: Callable[..., Workload]) -> dict[str, Any]:
+    """The options; raises DescriptionError for one that a frontend does not have."""
+    parameters = inspect.signature(frontend).parameters.values()
+    names = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
+    for option in options:
+        if option not in names:
+            fix = f"its options are {', '.join(names)}"
+            raise DescriptionError(f"{frontend.__name__} has no option {option}", fix=fix)
+    return options
+
+
 def _near(word: str, names: Sequence[str]) -> str:
     import difflib
 
@@ -207,6 +234,18 @@ def _words(target: str) -> tuple[str, tuple[Any, ...], tuple[tuple[str, Any], ..
         else:
             arguments.append(_literal(word))
     return name, tuple(arguments), tuple(keywords)
+
+
+def _zoo(target: str, shapes: tuple[str, ...], text: str) -> Spec:
+    name, arguments, keywords = _parts(target, text)
+    if not re.fullmatch(r"\w+", name) or arguments or shapes:
+        raise DescriptionError(f"'{text}' is no network of the zoo with options", fix=_ZOO_FIX)
+    return Spec("zoo", name, keywords=keywords)
+
+
+def _parts(target: str, text: str) -> tuple[str, tuple[Any, ...], tuple[tuple[str, Any], ...]]:
+    """Dotted name, arguments and keywords, written as a call or after colons."""
+    return _call(target, text) if re.match(r"[\w.]+\(", target) else _words(target)
 
 
 def _call(target: str, text: str) -> tuple[str, tuple[Any, ...], tuple[tuple[str, Any], ...]]:

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
 from experiments.job import CONF, validated
-from experiments.workloads import build_space, parse_directives
+from experiments.workloads import build_space
 from jaxmaestro.description import Cluster, DescriptionError, SpatialMap, Sz, TemporalMap
+from jaxmaestro.formats.dataflows import parse_directives
 
 GROUPS = ("dataflow", "hw", "model", "sweep")
 OPTIONS = sorted(
@@ -34,12 +36,12 @@ def test_every_option_composes(configuration: Callable[..., DictConfig], option:
 def test_all_holds_every_other_option(configuration: Callable[..., DictConfig]) -> None:
     config = configuration("model=all", "dataflow=all")
     for group, found in (("model", config.model.networks), ("dataflow", config.dataflow.dataflows)):
-        names = {path.stem for path in (CONF / group).glob("*.yaml")} - {"all"}
+        names = {path.stem for path in (CONF / group).glob("*.yaml")} - {"all", "common"}
         assert len(found) == len(names)
 
 
 def test_repeated_layers_are_one_pair(configuration: Callable[..., DictConfig]) -> None:
-    space = build_space(validated(configuration("model=resnet50", "dataflow=kc_p")))
+    space = build_space(validated(configuration("model=[resnet18,resnet50]", "dataflow=kc_p")))
     used = [row.pair for row in space.rows]
     assert len(space.pairs) == len(set(used)) < len(used) < sum(row.repeat for row in space.rows)
 
@@ -57,17 +59,21 @@ def test_directives_are_read() -> None:
     assert read.name == "flow"
 
 
+TOY = {"name": "conv2", "type": "CONV", "K": 192, "C": 64, "R": 5, "S": 5, "Y": 31, "X": 31}
+
+
 @pytest.mark.parametrize(
     ("override", "named"),
     [
         ("hw.base.num_pes=0", "hw.base.num_pes is 0"),
         ("hw.grid.num_pes=[8,-1]", "hw.grid.num_pes is -1"),
         ("sweep.chunk=0", "sweep.chunk is 0"),
-        ("model.networks.alexnet.layers.1.stride=0", "model.networks.alexnet.layers: conv2: stride is 0"),
-        ("model.networks.alexnet.layers.1.C=null", "conv2: CONV without C"),
-        ("model.networks.alexnet.layers.1.M=3", "conv2: CONV has no dimension M"),
-        ("model.networks.alexnet.layers.1.R=99", "conv2: the filter is larger than the input"),
-        ("model.networks.alexnet.layers=[]", "model.networks.alexnet.layers is empty"),
+        ("model.networks.toy.layers.0.stride=0", "model.networks.toy.layers: conv2: stride is 0"),
+        ("model.networks.toy.layers.0.C=null", "conv2: CONV without C"),
+        ("model.networks.toy.layers.0.M=3", "conv2: CONV has no dimension M"),
+        ("model.networks.toy.layers.0.R=99", "conv2: the filter is larger than the input"),
+        ("model.networks.toy.layers.0.stride_x=0", "conv2: stride_x is 0"),
+        ("model.networks.toy.layers=[]", "model.networks.toy.layers is empty; give it layers or a spec"),
         ("dataflow.dataflows.KC-P.conv=['SpatialMap(1) K']", "cannot read the directive 'SpatialMap(1) K'"),
         ("dataflow.dataflows.KC-P.conv=null", "dataflow.dataflows.KC-P has no directives for CONV"),
     ],
@@ -76,7 +82,8 @@ def test_values_out_of_range_are_named(
     configuration: Callable[..., DictConfig], override: str, named: str
 ) -> None:
     with pytest.raises(DescriptionError) as caught:
-        build_space(validated(configuration("model=alexnet", override)))
+        ConfigStore.instance().store(name="toy", group="model", node={"networks": {"toy": {"layers": [TOY]}}})
+        build_space(validated(configuration("model=toy", override)))
     assert named in str(caught.value)
 
 
@@ -90,7 +97,18 @@ def test_values_out_of_range_are_named(
         ("model=3", "'model=3' names no option; Available options in 'model': alexnet; all;"),
         ("hw=null", "'hw=null' names no option; Available options in 'hw': cloud; edge;"),
         ("=3", "no key in the override '=3'"),
-        ("model=[alexnet,foo]", "Could not load 'model/foo'; Available options in 'model': alexnet; all;"),
+        ("dataflow=[x_p,foo]", "Could not load 'dataflow/foo'; Available options in 'dataflow': all; kc_p;"),
+        ("model=[alexnet,foo]", "there is no model foo; Available options in 'model': alexnet; all;"),
+        ("model=resnet5", "there is no model resnet5; did you mean resnet50 or res"),
+        ("model=zoo:resnet5", "the zoo has no network 'resnet5'; did you mean resnet50 or res"),
+        ("model=torhc:a.b@1", "there is no model torhc:a.b@1; before the first colon stands torch"),
+        ("model=jax:jax.numpy.dot@2xq", "'2xq' in 'jax:jax.numpy.dot@2xq' is no shape; write 1x3x224x224"),
+        ("model=jax:jax.numpy.dot@2x3+4x5", "dot cannot be traced on (float32[2,3], float32[4,5])"),
+        (
+            "model=jax:jax.numpy.tanh@4",
+            "model.networks.tanh: jax:jax.numpy.tanh@4 has no layers; jaxmaestro-",
+        ),
+        ("model.padding=none", "padding is 'none'; choose one of same-as-maestro, exact"),
         ("hydra.run.dir=file/run", "file/run: Not a directory"),
     ],
 )
