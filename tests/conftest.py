@@ -6,11 +6,17 @@ import os
 import shutil
 import tempfile
 
+_VARIABLE = "JAX_COMPILATION_CACHE_DIR"
+_made: str | None = None
+
 # Tests and the commands that they run compile many of the same programs: each is compiled once a session.
-_CACHE = tempfile.mkdtemp(prefix="jaxmaestro-tests-")
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _CACHE)
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+# Worker processes find the folder of the session in their environment.
+if _VARIABLE not in os.environ:
+    _made = os.environ[_VARIABLE] = tempfile.mkdtemp(prefix="jaxmaestro-tests-")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 
 def pytest_unconfigure() -> None:
-    shutil.rmtree(_CACHE, ignore_errors=True)
+    """The folder goes with the session that made it."""
+    if _made is not None:
+        shutil.rmtree(_made, ignore_errors=True)

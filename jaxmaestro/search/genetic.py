@@ -1,0 +1,79 @@
+"""A genetic algorithm with GAMMA's operators (Kao and Krishna, ICCAD 2020)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxmaestro.mapspace import Genes, MappingSpace
+from jaxmaestro.mapspace.choices import whole_numbers
+from jaxmaestro.search.ranking import lexicographic, repeated
+from jaxmaestro.search.variation import TUNED, Rates, beginners, vary
+
+Array = Any
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Survivors:
+    """The parents of the next children, the best first."""
+
+    genes: Genes  # [s]
+    scores: Array  # float64 [s, m]
+
+
+@dataclasses.dataclass(frozen=True)
+class Genetic:
+    """Each step ``population`` children of ``parents`` survivors; of these ``elite`` outlive their children.
+
+    Survivors are the best different mappings of the elite and the children. With fewer that are valid
+    than parents are asked for, the places are taken by new mappings.
+    """
+
+    population: int = 100
+    parents: float = 0.4  # share of the population that has children
+    elite: float = 0.05  # share that competes with the children
+    newcomers: float = 0.0  # share of the population that is new each step
+    rates: Rates = TUNED
+
+    @classmethod
+    def gamma(cls, population: int = 100) -> Genetic:
+        """With the rates of GAMMA's program, which has as many parents and as large an elite."""
+        return cls(population, rates=Rates())
+
+    @property
+    def _survivors(self) -> int:
+        return max(int(self.population * self.parents), 2)
+
+    def start(self, space: MappingSpace, key: Array, objectives: int) -> tuple[Survivors, Genes]:
+        """Mappings to begin with; nobody has survived yet."""
+        asked = beginners(space, key, self.population)
+        rows = jnp.arange(self._survivors) % self.population
+        return Survivors(asked[rows], jnp.full((self._survivors, objectives), jnp.inf, jnp.float64)), asked
+
+    def update(
+        self, space: MappingSpace, memory: Survivors, asked: Genes, scores: Array, key: Array
+    ) -> tuple[Survivors, Genes]:
+        """Select, cross, mutate."""
+        k_new, k_pairs, k_vary = jax.random.split(key, 3)
+        elite = min(max(int(self.population * self.elite), 1), self._survivors)
+        fresh = beginners(space, k_new, self._survivors)
+        pool = jax.tree.map(lambda *parts: jnp.concatenate(parts), memory.genes[:elite], asked, fresh)
+        unknown = jnp.full((self._survivors, scores.shape[1]), jnp.inf, scores.dtype)
+        known = jnp.concatenate([memory.scores[:elite], scores, unknown])
+        known = jnp.where(repeated(pool)[:, None], jnp.inf, known)
+        # Without a score, new ones come before those that have failed.
+        failed = jnp.arange(known.shape[0]) < elite + self.population
+        order = lexicographic(known, failed)[: self._survivors]
+        survivors = Survivors(pool[order], known[order])
+        pairs = whole_numbers(k_pairs, (2, self.population), 0, self._survivors)
+        children = vary(space, survivors.genes[pairs[0]], survivors.genes[pairs[1]], k_vary, self.rates)
+        count = int(self.population * self.newcomers)
+        if count:
+            children = jax.tree.map(
+                lambda new, old: jnp.concatenate([new[:count], old[count:]]), fresh, children
+            )
+        return survivors, children
