@@ -12,7 +12,7 @@ from jaxmaestro.mapspace import MappingOptions, MappingSpace
 from jaxmaestro.search import Budget, Problem, exhaustive, search, searcher
 
 HARDWARE = jm.Hardware(
-    num_pes=16, l1_size=64, l2_size=600, noc_bandwidth=8, hop_latency=1, offchip_bandwidth=8
+    num_pes=16, l1_size=256, l2_size=4000, noc_bandwidth=8, hop_latency=1, offchip_bandwidth=8
 )
 LAYERS = (
     jm.Layer.of("conv", "CONV", {"K": 8, "C": 6, "Y": 8, "X": 8, "R": 3, "S": 3}),
@@ -27,7 +27,7 @@ SPACES = {
     "one level, ragged": MappingOptions(1, 1, "ragged"),
     "two levels, divisors": MappingOptions(2, 2, "divisors", ("K", "C", "N", "M"), (4,)),
 }
-LIMIT = 400_000
+LIMIT = 200_000
 """Larger spaces are left out, which is said."""
 
 
@@ -59,7 +59,7 @@ def main() -> None:
         cells = []
         for name in names:
             made = searcher(name, 100, HARDWARE, objective)
-            budget = Budget(arguments.samples, arguments.samples // 20)
+            budget = Budget(arguments.samples, arguments.samples // 50)
             best = np.asarray(search(made, problem, budget).state.best_scores)[:, 0, 0]
             if (best < optimum.scores[0]).any():
                 raise RuntimeError(f"{layer.name}, {title}: a search found what the list does not have")

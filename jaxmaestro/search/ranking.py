@@ -94,4 +94,6 @@ def fingerprint(genes: Genes) -> Array:
 def repeated(genes: Genes) -> Array:
     """bool ``[n]``: the same mapping stands further up (told by fingerprints)."""
     mark = fingerprint(genes)
-    return jnp.tril(mark[:, None] == mark[None], -1).any(1)
+    ascending, order = lax.sort((mark, jnp.arange(len(mark), dtype=jnp.int32)), num_keys=1, is_stable=True)
+    again = jnp.concatenate([jnp.zeros(1, bool), ascending[1:] == ascending[:-1]])
+    return jnp.zeros(len(mark), bool).at[order].set(again, unique_indices=True)
