@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
@@ -26,6 +27,7 @@ from jaxmaestro.accelerators import (
 )
 from jaxmaestro.accelerators.problem import Arrays
 from jaxmaestro.description import DescriptionError, Layer
+from jaxmaestro.execution.programs import PLAIN, compiled
 
 BUDGET = Budget(area=0.02)
 SPACE = DesignSpace((8, 16, 32), (64,), (64,))
@@ -38,11 +40,21 @@ PROBLEM = Problem.of(LAYERS, SPACE, BUDGET)
 EXPLORATION = Exploration(population=32)
 ONE = OneLoop(rounds=2, steps=3, exploration=EXPLORATION)
 TWO = TwoLoop(trials=6, batch=3, steps=4, exploration=EXPLORATION)
-GENETIC = GeneticLoop(population=32, generations=16, every=8)
+# With 64 its mappings run the program of the other loops.
+GENETIC = GeneticLoop(population=64, generations=8, every=4)
 
 Run = Callable[..., Outcome]
 LOOPS: list[tuple[Run, Any]] = [(one_loop, ONE), (two_loop, TWO), (genetic_loop, GENETIC)]
 IDS = ["one_loop", "two_loop", "genetic"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quickly() -> Iterator[None]:
+    """Searches are compiled in half the time; the cost model's program is as other tests have it."""
+    compiled(PLAIN, "exact")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def same(one: Outcome, other: Outcome) -> bool:

@@ -7,7 +7,9 @@ import pytest
 
 import jaxmaestro as jm
 from jaxmaestro.description import DescriptionError
+from jaxmaestro.execution.programs import PLAIN, compiled
 from jaxmaestro.mapspace import MappingOptions, MappingSpace
+from jaxmaestro.mapspace.choices import normal
 from jaxmaestro.search import Budget, Problem, RandomSearch, search
 from jaxmaestro.search.gradient import Gradient
 from jaxmaestro.search.relaxation_coordinates import NOISE, drawn, near, placed, rounded
@@ -21,13 +23,27 @@ LAYERS = [
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quickly():
+    """Searchers are compiled in half the time; the cost model's program is as other tests have it."""
+    compiled(PLAIN, "exact")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.mark.parametrize(("least", "most", "tiles"), [(1, 1, "divisors"), (1, 2, "ragged"), (2, 3, "ragged")])
 def test_roundings_are_in_the_space_and_divide_evenly(least, most, tiles):
     options = MappingOptions(tiles=tiles, least_levels=least, most_levels=most)
     space = MappingSpace.of(LAYERS[0], EDGE.num_pes, options)
-    points = drawn(space, jax.random.key(0), 50)
-    noise = 0.3 * jax.random.normal(jax.random.key(1), (50, NOISE))
-    genes = jax.vmap(lambda point, own: rounded(space, point, own))(points, noise)
+
+    @jax.jit
+    def made(space, *keys):
+        points = drawn(space, keys[0], 50)
+        noise = 0.3 * normal(keys[1], (50, NOISE))
+        return jax.vmap(lambda point, own: rounded(space, point, own))(points, noise)
+
+    genes = made(space, jax.random.key(0), jax.random.key(1))
     legal = space.repair(genes)
     assert all(
         np.array_equal(a, b) for a, b in zip(jax.tree.leaves(genes), jax.tree.leaves(legal), strict=True)
@@ -42,9 +58,14 @@ def test_roundings_are_in_the_space_and_divide_evenly(least, most, tiles):
 
 def test_a_mapping_is_rounded_back_to_itself():
     space = MappingSpace.of(LAYERS[0], EDGE.num_pes, MappingOptions(tiles="divisors"))
-    genes = space.sample(jax.random.key(2), 100)
-    points = near(space, genes, jax.random.key(3), 0.0)
-    again = jax.vmap(lambda point: rounded(space, point, jnp.zeros(NOISE)))(points)
+
+    @jax.jit
+    def there_and_back(space, *keys):
+        genes = space.sample(keys[0], 100)
+        points = near(space, genes, keys[1], 0.0)
+        return genes, jax.vmap(lambda point: rounded(space, point, jnp.zeros(NOISE)))(points)
+
+    genes, again = there_and_back(space, jax.random.key(2), jax.random.key(3))
     for name in ("levels", "spatial", "order", "tile"):
         assert np.array_equal(getattr(genes, name), getattr(again, name)), name
     two = np.asarray(genes.levels) == 2
@@ -53,14 +74,19 @@ def test_a_mapping_is_rounded_back_to_itself():
 
 def test_choices_sharpen_as_the_temperature_falls():
     space = MappingSpace.of(LAYERS[0], EDGE.num_pes)
-    point = jax.tree.map(lambda a: a[0], drawn(space, jax.random.key(4), 1))
-    warm, cold = placed(space, point, 1.0), placed(space, point, 1e-3)
+
+    @jax.jit
+    def at(space, key, temperature):
+        point = jax.tree.map(lambda a: a[0], drawn(space, key, 1))
+        return placed(space, point, temperature)
+
+    warm, cold = (at(space, jax.random.key(4), temperature) for temperature in (1.0, 1e-3))
     assert np.allclose(warm.spatial.sum(-1), 1, atol=1e-5)
     assert float(warm.spatial.max()) < 0.95
     assert np.allclose(np.asarray(cold.spatial).max(-1), 1)
     assert (np.asarray(warm.spatial)[:, ~np.asarray(space.spatial)] == 0).all()
     # Whichever of two loops lies outside, they share one weight.
-    both = np.asarray(warm.outside + jnp.swapaxes(warm.outside, 1, 2))
+    both = np.asarray(warm.outside) + np.swapaxes(warm.outside, 1, 2)
     assert np.allclose(both, 1 - np.eye(8), atol=1e-5)
 
 
@@ -88,11 +114,11 @@ def test_it_beats_random_search_with_as_many_samples(found):
 
 def test_what_it_reports_is_the_exact_model_s_score(found):
     problem, _, _, ours, _ = found
-    for row in range(len(problem)):
-        dataflow = problem.space.dataflow(ours.state.best, (row, 0))
-        costs = jm.evaluate_batch(jm.encode([LAYERS[row // 2]], [dataflow], [EDGE]))
-        assert costs.valid[0]
-        assert costs.energy[0] * costs.runtime[0] == np.asarray(ours.state.best_scores)[row, 0, 0]
+    best = jax.tree.map(np.asarray, ours.state.best)
+    dataflows = [problem.space.dataflow(best, (row, 0)) for row in range(len(problem))]
+    costs = jm.evaluate_batch(jm.encode([LAYERS[row // 2] for row in range(len(problem))], dataflows, [EDGE]))
+    assert costs.valid.all()
+    assert np.array_equal(costs.energy * costs.runtime, np.asarray(ours.state.best_scores)[:, 0, 0])
 
 
 def test_a_seed_gives_one_result(found):

@@ -10,6 +10,7 @@ import pytest
 import jaxmaestro as jm
 from jaxmaestro.description import DescriptionError
 from jaxmaestro.encoding.encode import encode_hardware
+from jaxmaestro.execution.programs import PLAIN, compiled
 from jaxmaestro.mapspace import MappingOptions, MappingSpace
 from jaxmaestro.search.relaxation import Softness, relaxed
 from jaxmaestro.search.relaxation_coordinates import drawn
@@ -20,6 +21,15 @@ EDGE = jm.Hardware(
 )
 LAYER = jm.Layer.of("conv", "CONV", {"K": 128, "C": 96, "R": 3, "S": 3, "Y": 30, "X": 30})
 SMALL = Settings(samples=1000, width=64, hidden=2, steps=1500, batch=128)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quickly():
+    """Searchers are compiled in half the time; the cost model's program is as other tests have it."""
+    compiled(PLAIN, "exact")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +67,17 @@ def test_it_ranks_mappings_that_it_has_not_seen(surrogate):
 def test_the_held_out_error_is_that_of_other_mappings(surrogate):
     """Mappings of another seed are predicted about as well as the held-out ones."""
     space = MappingSpace.of(LAYER, EDGE.num_pes, MappingOptions(tiles="divisors"))
-    genes = space.sample(jax.random.key(99), 300)
-    hardware = jax.tree.map(lambda a: jnp.asarray(a[0]), encode_hardware([EDGE]))
-    found = jax.vmap(lambda own: surrogate(space, hardware, relaxed(space, own), Softness()))(genes)
-    costs = jm.evaluate_batch(jax.tree.map(np.asarray, space.batch(genes, encode_hardware([EDGE]))))
+    table = encode_hardware([EDGE])
+    hardware = jax.tree.map(lambda a: jnp.asarray(a[0]), table)
+
+    @jax.jit
+    def predicted(space, key):
+        genes = space.sample(key, 300)
+        found = jax.vmap(lambda own: surrogate(space, hardware, relaxed(space, own), Softness()))(genes)
+        return found, space.batch(genes, table)
+
+    found, batch = predicted(space, jax.random.key(99))
+    costs = jm.evaluate_batch(jax.tree.map(np.asarray, batch))
     off = np.abs(np.log(np.asarray(found.latency)) - np.log(np.maximum(costs.runtime, 1)))[costs.sound].mean()
     assert off == pytest.approx(surrogate.held_out.error["latency"], rel=0.35)
 
@@ -69,17 +86,25 @@ def test_a_search_descends_on_it(searcher):
     space = MappingSpace.of(LAYER, EDGE.num_pes, MappingOptions(tiles="divisors"))
     hardware = jax.tree.map(lambda a: jnp.asarray(a[0]), encode_hardware([EDGE]))
     searcher = dataclasses.replace(searcher, starts=10, roundings=2)
-    with jax.enable_x64(True):
-        memory, asked = searcher.start(space, jax.random.key(0), 1)
-        update = jax.jit(lambda space, *own: searcher.update(space, *own, jax.random.key(1)))
+
+    # The keys are given, or XLA works out what is drawn while it compiles.
+    @jax.jit
+    def step(space, first, second):
+        memory, asked = searcher.start(space, first, 1)
         # Nothing is found, so all points are drawn anew: with the first of four keys.
-        memory, asked = update(space, memory, asked, jnp.full((20, 1), jnp.inf))
+        memory, asked = searcher.update(space, memory, asked, jnp.full((20, 1), jnp.inf), second)
+        return asked, drawn(space, jax.random.split(second, 4)[0], 10), memory.points
+
+    @jax.jit
+    def losses(space, points):
+        return jax.vmap(lambda point: searcher.loss(space, hardware, point, 0.5))(points)
+
+    with jax.enable_x64(True):
+        asked, begun, ended = step(space, jax.random.key(0), jax.random.key(1))
     assert asked.shape == (20,)
-    loss = jax.jit(jax.vmap(lambda point: searcher.loss(space, hardware, point, 0.5)))
-    before = loss(drawn(space, jax.random.split(jax.random.key(1), 4)[0], 10))
-    assert float(loss(memory.points).mean()) < float(before.mean()) - 0.5
+    assert float(losses(space, ended).mean()) < float(losses(space, begun).mean()) - 0.5
 
 
 def test_too_little_to_learn_from_is_said():
     with pytest.raises(DescriptionError, match="random mappings are sound"):
-        train([LAYER], EDGE, settings=Settings(samples=3))
+        train([LAYER], EDGE, settings=dataclasses.replace(SMALL, held_out=0.001))
