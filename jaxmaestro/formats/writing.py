@@ -138,5 +138,7 @@ def _write(text: str, path: PathLike) -> None:
             part.unlink(missing_ok=True)
     except OSError as error:
         raise DescriptionError(
-            f"cannot be written: {error.strerror or error}", source=os.fspath(path)
+            f"cannot be written: {error.strerror or error}",
+            source=os.fspath(path),
+            fix="give a path in a folder that is there and may be written to",
         ) from error

@@ -17,8 +17,8 @@ from jaxmaestro.frontends.workload import Kind, Unmapped
 _MOVEMENT = frozenset(
     """bitcast_convert_type broadcast_in_dim concatenate convert_element_type copy copy_p device_put
     dynamic_slice dynamic_update_slice empty empty2 full gather get iota name optimization_barrier pad pvary
-    random_unwrap random_wrap reshape rev scatter sharding_constraint slice split squeeze stop_gradient swap
-    transpose reduce_precision mesh_cast reshard layout_constraint create_token after_all""".split()
+    random_unwrap random_wrap reshape rev scatter sharding_constraint slice split squeeze stack stop_gradient
+    swap transpose reduce_precision mesh_cast reshard layout_constraint create_token after_all""".split()
 )
 _COMMUNICATION = frozenset(
     """all_gather all_gather_invariant all_to_all pbroadcast pmax pmin ppermute psum psum2 psum_invariant
@@ -63,8 +63,21 @@ def _work(name: str, equation: Any) -> tuple[Kind, int]:
         return "other", known
     shapes = [_shape(variable) for variable in equation.invars]
     if all(_shape(variable) == _broadcast(shapes) for variable in equation.outvars):
-        return "elementwise", outputs
+        return "elementwise", outputs * _steps(name, equation)
     return "other", outputs
+
+
+def _steps(name: str, equation: Any) -> int:
+    """Operations an element of an elementwise primitive that XLA takes apart; of all others one."""
+    match name:
+        case "logistic":  # 1 / (1 + exp(-x))
+            return 4
+        case "integer_pow":  # squares, and a product for every other bit of the exponent
+            power = int(equation.params["y"])
+            products = abs(power).bit_length() + abs(power).bit_count() - 2
+            return max(1, products + (power < 0))
+        case _:
+            return 1
 
 
 def _broadcast(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...] | None:

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxmaestro.description import DescriptionError
 from jaxmaestro.frontends.jax_walk import Loops, walk
 from jaxmaestro.frontends.operators import Axis, Convolution, Operator, Product
 
@@ -76,6 +77,7 @@ def operators_of(
         constant: for each input whether it is made of initialisers alone.
 
     Raises:
+        DescriptionError: if an input has not as many channels or columns as its filter takes.
         TypeError, IndexError, KeyError, ValueError: if a shape that is needed is not there or does not fit.
     """
     if kind in FILTERS:
@@ -113,6 +115,12 @@ def _needed(shapes: Sequence[Shape | None], index: int) -> Shape:
     return shape
 
 
+def _must_fit(what: str, given: int, taken: int) -> None:
+    if given != taken:
+        fix = "give inputs of the sizes that the model was made for"
+        raise DescriptionError(f"its input has {given} {what} and its filter takes {taken}", fix=fix)
+
+
 def _swapped(shape: Shape) -> Shape:
     return (*shape[:-2], shape[-1], shape[-2])
 
@@ -132,6 +140,7 @@ def _convolution(x: Shape, w: Shape, attributes: Mapping[str, Any]) -> Convoluti
             before = after = 0
         axes.append(Axis(size, taps, stride, before, after, 1, dilation))
     groups = attributes.get("group", 1)
+    _must_fit("channels", x[1], groups * w[1])
     return Convolution(x[0], groups, w[1], w[0] // groups, tuple(axes))
 
 
@@ -154,6 +163,7 @@ def _transposed(x: Shape, w: Shape, attributes: Mapping[str, Any]) -> Convolutio
         around = dilation * (taps - 1)
         axes.append(Axis(size, taps, 1, around - before, around - after + extra, stride, dilation))
     groups = attributes.get("group", 1)
+    _must_fit("channels", x[1], w[0])
     return Convolution(x[0], groups, w[0] // groups, w[1], tuple(axes))
 
 
@@ -166,6 +176,7 @@ def _halves(total: int, same: str) -> tuple[int, int]:
 def _product(a: Shape, b: Shape, first: int, second: int, swapped: bool) -> Read:
     """NumPy's ``matmul``. An axis of the batch that one side does not have is more rows or columns."""
     a, b = (1, *a) if len(a) == 1 else a, (*b, 1) if len(b) == 1 else b
+    _must_fit("columns", a[-1], b[-2])
     rows, columns, batch = a[-2], b[-1], 1
     n = max(len(a), len(b)) - 2
     left = (1,) * (n + 2 - len(a)) + a[:-2]

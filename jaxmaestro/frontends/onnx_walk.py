@@ -10,6 +10,7 @@ from typing import Any
 import onnx
 from onnx import helper
 
+from jaxmaestro.description import DescriptionError
 from jaxmaestro.frontends.assemble import Found
 from jaxmaestro.frontends.extras import one_line
 from jaxmaestro.frontends.jax_walk import Loops
@@ -99,13 +100,15 @@ def _plain(
     domain = "" if node.domain in _DEFINED else node.domain
     try:
         reads = operators_of(node.op_type, domain, shapes, attributes, constants)
+    except DescriptionError as error:
+        raise DescriptionError(error.message, layer=_shown(node), fix=error.fix) from None
     except (TypeError, IndexError, KeyError, ValueError, ZeroDivisionError) as error:
         at.unmapped.append(Unmapped(f"{node.op_type} of unknown shape", "other", runs, 0, 0))
         at.notes.append(f"{_shown(node)}: not counted, as its sizes are not known ({one_line(error, 80)})")
         return outputs
     scores = 0
     for read in reads:
-        filters = inputs[read.filter] if read.filter is not None else None
+        filters = inputs[read.filter] if read.filter is not None and read.filter < len(inputs) else None
         name = _name(node, (filters.origin or "") if filters else "", read.suffix)
         at.found.append(Found(name, read.operator, read.count * runs, "forward", unbounded))
         if read.suffix == "scores":

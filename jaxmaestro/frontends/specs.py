@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import enum
 import inspect
 import os
 import re
@@ -86,8 +87,9 @@ def parse_spec(text: str) -> Spec:
 def workload_of(spec: str, *shapes: Any, **options: Any) -> Workload:
     """The workload of a model that is named by a text.
 
-    PyTorch models are made on the meta device if that is possible, so without weights. Keras is set to
-    its JAX backend if it has not been imported yet.
+    PyTorch models are made on the meta device if that is possible, so without weights. Trained weights
+    that a model would download by default are not (``weights=None``). Keras is set to its JAX backend if
+    it has not been imported yet.
 
     Args:
         spec: see :func:`parse_spec`.
@@ -161,7 +163,7 @@ def _torch_model(spec: Spec) -> Any:
         return found
     try:
         with torch.device("meta"):
-            return found(*spec.arguments, **dict(spec.keywords))
+            return found(*spec.arguments, **_untrained(spec, found))
     except Exception:
         # Some models compute their own sizes with tensors, which need values; a true error comes again.
         return _made(spec, found)
@@ -172,12 +174,27 @@ def _made(spec: Spec, found: Any) -> Any:
     if not callable(found) or (not isinstance(found, type) and hasattr(found, "stateless_call")):
         return found
     try:
-        return found(*spec.arguments, **dict(spec.keywords))
+        return found(*spec.arguments, **_untrained(spec, found))
     except Exception as error:
         raise DescriptionError(
             f"{spec.target} cannot be made: {one_line(error)}",
             fix="give its arguments as :VALUE or :KEY=VALUE after its name",
         ) from error
+
+
+def _untrained(spec: Spec, found: Callable[..., Any]) -> dict[str, Any]:
+    """The spec's keywords, and None for weights that would be downloaded if nothing is said of them."""
+    keywords = dict(spec.keywords)
+    try:
+        signature = inspect.signature(found)
+        given = signature.bind_partial(*spec.arguments, **keywords).arguments
+    except (TypeError, ValueError):  # no signature, or not these arguments: the call says what is wrong
+        return keywords
+    for name in ("weights", "weights_backbone"):
+        parameter = signature.parameters.get(name)
+        if parameter is not None and name not in given and isinstance(parameter.default, str | enum.Enum):
+            keywords[name] = None
+    return keywords
 
 
 def _found(spec: Spec) -> Any:

@@ -10,17 +10,17 @@ from __future__ import annotations
 _STEPS: dict[int, str] = {
     0: "dropout identity",
     2: """addcdiv addcmul bitshift clamp clip dequantizelinear dropouttrain erfc fma hardshrink hardtanh
-        isclose leakyrelu lerp logaddexp logsigmoid mseloss prelu quantizelinear quickgelu relu6 rrelu shrink
-        silu softplus softshrink softsign swish thresholdedrelu xlogy""",
+        isclose leakyrelu lerp logaddexp logsigmoid mseloss prelu quantizelinear relu6 rrelu shrink
+        softplus softshrink softsign thresholdedrelu xlogy""",
     3: """batchnorm batchnormalization biassoftmax celu elu glu hardsigmoid l1loss selu std stdmean
         var varmean""",
     4: """dynamicquantizelinear fakequantize logsoftmaxbackwarddata logsumexp lpnormalization
-        meanvariancenormalization mish rmsnorm rmsnormalization simplifiedlayernormalization
+        meanvariancenormalization mish rmsnorm rmsnormalization sigmoid simplifiedlayernormalization
         softmaxbackwarddata""",
     5: """biasgelu binarycrossentropy crossentropyloss gelu hardmax hardswish huberloss logsoftmax
-        rotaryembedding safesoftmax smoothl1loss softmax softmaxcrossentropyloss""",
+        rotaryembedding safesoftmax silu smoothl1loss softmax softmaxcrossentropyloss swish""",
     6: """batchnormtrain groupnorm groupnormalization instancenorm instancenormalization layernorm
-        layernormalization lrn skiplayernormalization skipsimplifiedlayernormalization""",
+        layernormalization lrn quickgelu skiplayernormalization skipsimplifiedlayernormalization""",
     7: "fastgelu resizelinear upsamplebilinear2d upsamplelinear1d",
     10: "fusedrmsnormbackward nativebatchnormbackward nativegroupnormbackward nativelayernormbackward",
     12: "affinegrid gelubackward gridsample gridsampler2d",

@@ -222,6 +222,22 @@ def test_everything_that_is_no_layer_is_listed() -> None:
     assert _gemms(workload) == [(8, 8, 16, 1)]
 
 
+POWERS = [functools.partial(jax.lax.integer_pow, y=y) for y in (-3, -1, 2, 3, 5, 7, 8)]
+
+
+@pytest.mark.parametrize("fn", [jax.nn.sigmoid, jax.nn.silu, jax.nn.gelu, jnp.square, *POWERS])
+def test_operations_are_those_that_xla_counts(fn: Any) -> None:
+    analysis: Any = jax.jit(fn).lower(jax.ShapeDtypeStruct((1000,), jnp.float32)).cost_analysis()
+    flops = analysis["flops"] + analysis.get("transcendentals", 0)
+    assert from_jax(fn, (1000,), name="fn").operations == flops
+
+
+def test_stacking_moves_data() -> None:
+    found = {each.name: each for each in from_jax(lambda x, y: jnp.stack([x, y]), (3,), (3,)).unmapped}
+    moved = [each for each in found.values() if each.elements == 6]
+    assert moved and all((each.kind, each.operations) == ("movement", 0) for each in found.values())
+
+
 def test_empty_products_are_listed_and_make_no_layer() -> None:
     none = jax.ShapeDtypeStruct((0, 8), jnp.float32)
     workload = from_jax(lambda a, b: a @ b, none, (8, 4))

@@ -160,6 +160,26 @@ def test_bad_shapes_and_options_are_one_line(options: dict[str, Any], message: s
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("kind", "x", "weight", "message"),
+    [
+        ("Conv", (1, 5, 8, 8), [4, 3, 3, 3], "Conv odd: its input has 5 channels and its filter takes 3"),
+        ("ConvTranspose", (1, 5, 8, 8), [4, 3, 3, 3], "5 channels and its filter takes 4; give inputs of"),
+        ("MatMul", (2, 3), [4, 5], "layer MatMul odd: its input has 3 columns and its filter takes 4;"),
+        ("Gemm", (2, 3), [4, 5], "3 columns and its filter takes 4;"),
+    ],
+)
+def test_inputs_that_a_filter_does_not_take_are_refused(
+    kind: str, x: tuple[int, ...], weight: list[int], message: str
+) -> None:
+    filters = TensorProto(name="w", dims=weight, data_type=FLOAT)
+    node = helper.make_node(kind, ["x", "w"], ["y"], "odd")
+    graph = helper.make_graph([node], "net", [_value("x", FLOAT, x)], [_value("y")], [filters])
+    with pytest.raises(DescriptionError, match=message) as error:
+        from_onnx(helper.make_model(graph))
+    assert "\n" not in str(error.value)
+
+
 def test_bad_files_are_one_line(tmp_path: Path) -> None:
     broken, empty = tmp_path / "broken.onnx", tmp_path / "empty.onnx"
     broken.write_bytes(b"\x08\x07 no model at all")

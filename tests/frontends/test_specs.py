@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -138,6 +140,39 @@ def test_a_torch_model_has_no_weights() -> None:
     assert workload.parameters == 10**12 and workload.macs == 2 * 10**12 and workload.name == "Linear"
     with pytest.raises(DescriptionError, match=r"torch\.nn\.Linear cannot be made: TypeError"):
         workload_of("torch:torch.nn.Linear@2x3")
+
+
+class _Trained(Enum):
+    BEST = "best"
+
+
+def trained(width: int = 2, weights: str | None = "imagenet", weights_backbone: Any = _Trained.BEST) -> Any:
+    """Stands for a model that would download its weights if nothing is said of them."""
+    if weights is not None or weights_backbone is not None:
+        raise OSError(f"downloads {weights} {weights_backbone}")
+    return lambda x: x @ np.ones((3, width), np.float32)
+
+
+def test_trained_weights_are_not_downloaded() -> None:
+    target = f"jax:{__name__}.trained"
+    assert workload_of(f"{target}:5@4x3").macs == workload_of(f"{target}:width=5@4x3").macs == 4 * 3 * 5
+    for asked in ("5:mine", "5:weights=mine"):  # what is asked for is not taken away
+        with pytest.raises(DescriptionError, match="cannot be made: OSError: downloads mine None"):
+            workload_of(f"{target}:{asked}@4x3")
+
+
+def test_a_keras_application_needs_no_shapes_and_no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("keras", reason="the extra [keras] is not installed")
+    import keras
+
+    if keras.backend.backend() != "jax":
+        pytest.skip("Keras does not run on JAX here")
+
+    def refuse(*arguments: Any, **keywords: Any) -> None:
+        raise AssertionError("downloads")
+
+    monkeypatch.setattr(keras.utils, "get_file", refuse)
+    assert workload_of("keras:keras.applications.MobileNetV2", padding="exact").macs == 300_774_272
 
 
 def test_an_onnx_file(tmp_path: Path) -> None:
