@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxmaestro.mapspace import Genes, MappingSpace
+from jaxmaestro.mapspace import Genes, MappingSpace, where
 from jaxmaestro.mapspace.choices import whole_numbers
 from jaxmaestro.search.ranking import lexicographic, repeated
 from jaxmaestro.search.variation import TUNED, Rates, beginners, vary
@@ -36,13 +36,13 @@ class Genetic:
     population: int = 100
     parents: float = 0.4  # share of the population that has children
     elite: float = 0.05  # share that competes with the children
-    newcomers: float = 0.0  # share of the population that is new each step
+    renewed: bool = True  # new mappings in the place of children that are nothing new: small spaces run out
     rates: Rates = TUNED
 
     @classmethod
     def gamma(cls, population: int = 100) -> Genetic:
         """With the rates of GAMMA's program, which has as many parents and as large an elite."""
-        return cls(population, rates=Rates())
+        return cls(population, renewed=False, rates=Rates())
 
     @property
     def _survivors(self) -> int:
@@ -71,9 +71,9 @@ class Genetic:
         survivors = Survivors(pool[order], known[order])
         pairs = whole_numbers(k_pairs, (2, self.population), 0, self._survivors)
         children = vary(space, survivors.genes[pairs[0]], survivors.genes[pairs[1]], k_vary, self.rates)
-        count = int(self.population * self.newcomers)
-        if count:
-            children = jax.tree.map(
-                lambda new, old: jnp.concatenate([new[:count], old[count:]]), fresh, children
-            )
+        if self.renewed:
+            kept = survivors.genes
+            both = jax.tree.map(lambda old, new: jnp.concatenate([old, new]), kept, children)
+            other = jax.tree.map(lambda a: jnp.resize(a, (self.population, *a.shape[1:])), fresh)
+            children = where(repeated(both)[self._survivors :], other, children)
         return survivors, children
