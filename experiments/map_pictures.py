@@ -71,13 +71,14 @@ def hypervolume(scores: np.ndarray, among: np.ndarray | None = None) -> float:
 def _fronts(result: Result, layers: dict[Any, Layer], config: MapConfig, path: Path) -> Path:
     """Fronts of the first two objectives, all seeds, with their hypervolume."""
     seeds, names = len(config.seeds), [layer.name for layer in layers.values()]
-    shown = names[:_FRONTS]
+    found = np.isfinite(result.scores[:, 0, 0]).reshape(-1, seeds).any(1)
+    shown = [(place, name) for place, name in enumerate(names) if found[place]][:_FRONTS]
     columns = min(3, len(shown))
     rows = -(-len(shown) // columns)
     figure, axes = plt.subplots(
         rows, columns, figsize=(4 * columns, 3.2 * rows), layout="constrained", squeeze=False
     )
-    for place, (name, axis) in enumerate(zip(shown, axes.flat, strict=False)):
+    for (place, name), axis in zip(shown, axes.flat, strict=False):
         own = [front[np.isfinite(front[:, 0])] for front in result.scores[place * seeds :][:seeds]]
         volumes = [hypervolume(front, np.concatenate(own)) for front in own if len(front)]
         for seed, front in zip(config.seeds, own, strict=True):

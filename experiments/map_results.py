@@ -194,7 +194,11 @@ def print_result(
     console.print(table)
     if config.objectives[0] == "latency":
         console.print("bound: MACs over PEs, cycles, which no mapping can beat.")
-    for name, network in best_networks(result, networks, layers, config).items():
+    best = best_networks(result, networks, layers, config)
+    for name in networks:
+        if name not in best:
+            console.print(f"{name}: some layers have no valid mapping, so no totals and no {name}.m")
+    for name, network in best.items():
         costs, repeats = evaluate(network, hardware).costs, [n for _, n in networks[name]]
         latency, energy = (float(np.dot(np.asarray(a), repeats)) for a in (costs.runtime, costs.energy))
         console.print(

@@ -159,3 +159,15 @@ def test_a_bad_key_is_one_line(tmp_path: Path) -> None:
     assert done.returncode != 0 and done.stdout == ""
     assert len(done.stderr.splitlines()) == 1 and re.search("sampels", done.stderr)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_layer_without_valid_mappings(tmp_path: Path, console: Console) -> None:
+    """The others are written and drawn; the network is not."""
+    rows = ROWS.replace("M: 4, N: 24, K: 32", "M: 1, N: 1, K: 1")
+    tiny = ("model=[]", f"+model.networks={{tiny:{{layers:{rows}}}}}", "hw=edge", "hw.base.l1_size=20")
+    front = ("search=nsga2", "search.population=40", "samples=100", "patience=2", "archive=8")
+    written = map_layers(composed(*tiny, *front), tmp_path, console)
+    assert {path.name for path in written} >= {"front.png", "convergence.png"}
+    assert not (tmp_path / "tiny.m").exists()
+    assert {row["layer"] for row in pyarrow.csv.read_csv(tmp_path / "best.csv").to_pylist()} == {"fc"}
+    assert "tiny: some layers have no valid mapping" in console.export_text()
