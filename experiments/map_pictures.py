@@ -10,6 +10,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import EngFormatter, NullFormatter
 
 from experiments.map_results import Result
 from experiments.map_schema import MapConfig
@@ -84,7 +85,14 @@ def _fronts(result: Result, layers: dict[Any, Layer], config: MapConfig, path: P
         for seed, front in zip(config.seeds, own, strict=True):
             axis.plot(front[:, 0], front[:, 1], ".", label=f"seed {seed}")
         told = f", hypervolume {np.median(volumes):.3f}" if np.isfinite(volumes).any() else ""
-        axis.set(xscale="log", yscale="log", xlabel=config.objectives[0], ylabel=config.objectives[1])
+        axis.set(xlabel=config.objectives[0], ylabel=config.objectives[1])
+        every = np.concatenate(own)
+        scales = ((axis.xaxis, axis.set_xscale), (axis.yaxis, axis.set_yscale))
+        for column, (line, scale) in enumerate(scales):
+            if every[:, column].max() > 10 * every[:, column].min():
+                scale("log")  # whose ticks have no room for labels in between
+                line.set_minor_formatter(NullFormatter())
+            line.set_major_formatter(EngFormatter())
         axis.set_title(f"{name}{told}", fontsize="small")
     for axis in axes.flat[len(shown) :]:
         axis.remove()
