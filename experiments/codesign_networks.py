@@ -34,7 +34,7 @@ from experiments.codesign_networks_schema import (
     register,
 )
 from experiments.command import run_command
-from experiments.map_schema import MapspaceConfig
+from experiments.map_schema import options_of
 from experiments.networks import networks_of, resolved
 from experiments.results import write_csv, write_parquet
 from experiments.run_folder import ROOT, digest, prepare, provenance
@@ -54,7 +54,7 @@ from jaxmaestro.accelerators import (
     two_loop,
 )
 from jaxmaestro.description import DescriptionError, Layer
-from jaxmaestro.mapspace import MappingOptions, MappingSpace
+from jaxmaestro.mapspace import MappingSpace
 
 _SOURCES = tuple(
     ROOT / f"experiments/{name}.py"
@@ -146,15 +146,6 @@ def space_of(config: BudgetConfig) -> DesignSpace:
     plain = ("noc_hops", "hop_latency", "simd_lanes")
     given: dict[str, Any] = {name: tuple(getattr(config, name)) for name in lists}
     return DesignSpace(**given, **{name: getattr(config, name) for name in plain})
-
-
-def options_of(config: MapspaceConfig) -> MappingOptions:
-    """The mapping space of a configuration; raises DescriptionError for values that cannot be."""
-    clusters: Any = config.clusters
-    if not isinstance(clusters, str):
-        clusters = tuple(clusters or ())
-    tiles: Any = config.tiles
-    return MappingOptions(config.least_levels, config.most_levels, tiles, tuple(config.spatial), clusters)
 
 
 def check_strategy(config: StrategyConfig) -> None:

@@ -23,7 +23,7 @@ from experiments.map_results import (
     results_table,
     write_mappings,
 )
-from experiments.map_schema import MapConfig, register
+from experiments.map_schema import MapConfig, options_of, register
 from experiments.networks import networks_of, plain_model
 from experiments.results import write_csv, write_parquet
 from experiments.run_folder import ROOT, digest, prepare, provenance
@@ -59,7 +59,7 @@ def map_layers(settings: DictConfig, folder: Path, console: Console) -> list[Pat
     config: MapConfig = validated(settings, MapConfig)
     hardware, networks = accelerator(config.hw), networks_of(config.model)
     layers = distinct([layer for rows in networks.values() for layer, _ in rows])
-    options = options_of(config)
+    options = options_of(config.mapspace)
     check(config)
     every = config.search.name == "exhaustive"
     problem = Problem.of(
@@ -96,19 +96,6 @@ def accelerator(config: HardwareConfig) -> Hardware:
     """The base point of a configuration; raises DescriptionError for a value out of range."""
     single = dataclasses.replace(config, grid=type(config.grid)())
     return hardware_points(single)[0]
-
-
-def options_of(config: MapConfig) -> MappingOptions:
-    """The mapping space of a configuration; raises DescriptionError for values that cannot be."""
-    space = config.mapspace
-    clusters: Any = space.clusters if isinstance(space.clusters, str) else tuple(space.clusters or ())
-    return MappingOptions(
-        space.least_levels, space.most_levels, _choice(space.tiles), tuple(space.spatial), clusters
-    )
-
-
-def _choice(value: str) -> Any:
-    return value
 
 
 def check(config: MapConfig) -> None:

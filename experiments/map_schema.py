@@ -9,6 +9,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
 from experiments.schema import HardwareConfig, ModelConfig
+from jaxmaestro.mapspace import MappingOptions
 
 
 @dataclass
@@ -47,6 +48,15 @@ class MapConfig:
     every: int = 10  # steps between checkpoints
     pictures: bool = True
     resume: bool = True
+
+
+def options_of(config: MapspaceConfig) -> MappingOptions:
+    """The mapping space of a configuration; raises DescriptionError for values that cannot be."""
+    clusters: Any = config.clusters
+    if not isinstance(clusters, str):
+        clusters = tuple(clusters or ())
+    tiles: Any = config.tiles
+    return MappingOptions(config.least_levels, config.most_levels, tiles, tuple(config.spatial), clusters)
 
 
 def register() -> None:
