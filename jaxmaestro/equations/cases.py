@@ -79,8 +79,9 @@ def analyse_states(tiles: Tiles, dims: Array) -> States:
         # The ninth loop runs by itself, but the dimension is where the later directive has it.
         number = number.at[SLOTS].set(jnp.where(tiles.doubled >= 0, number[SLOTS], 1))
         dimension = tuple(tiles.with_ninth(a[:SLOTS], False) for a in dimension)
-    inner = tiles.rank[None, :] > tiles.rank[:, None]
-    period = jnp.prod(jnp.where(inner, number[None], 1), axis=1, dtype=jnp.int32)
+    period = jnp.ones_like(number)
+    for rank, states in zip(tiles.rank, number, strict=True):  # a sum of rows does not vectorise
+        period *= jnp.where(rank > tiles.rank, states, 1)
     return States(
         number=number,
         period=period,

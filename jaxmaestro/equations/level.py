@@ -346,6 +346,20 @@ def stops(now: CaseCost, live: Array, looks: Array) -> Array:
     return (looks & now.terminates) | (live & (now.times < 1))
 
 
+def longest_first(cases: Array) -> Array:
+    """The columns by their ``cases`` (int32 ``[c]``), most first, of equals the first: numbers, int32."""
+    number = cases.shape[0]
+    if number > 2**_PLACE_BITS:
+        return jnp.argsort(-cases, stable=True).astype(jnp.int32)
+    # One array of small words sorts ten times as fast on a CPU as keys with their places.
+    words = (_MOST_CASES - jnp.minimum(cases, _MOST_CASES)) << _PLACE_BITS
+    return lax.sort(words | jnp.arange(number, dtype=jnp.int32), is_stable=False) & (2**_PLACE_BITS - 1)
+
+
+_PLACE_BITS = 16
+_MOST_CASES = 2**15 - 1  # nine loops of three states have 19,683
+
+
 def in_blocks(cost_of: Any, model: LevelModel, columns: Columns, block: int) -> Any:
     """``cost_of(model, states)`` over all columns in blocks of like length.
 
@@ -356,7 +370,7 @@ def in_blocks(cost_of: Any, model: LevelModel, columns: Columns, block: int) -> 
     number = cases.shape[0]
     if number <= block:
         return cost_of(model.take(columns.row), columns.states)
-    order = jnp.argsort(-cases)
+    order = longest_first(cases)
     padding = -number % block
     padded = jnp.concatenate([order, jnp.broadcast_to(order[-1:], (padding,))]).reshape(-1, block)
 
@@ -364,12 +378,13 @@ def in_blocks(cost_of: Any, model: LevelModel, columns: Columns, block: int) -> 
         here = jax.tree.map(lambda a: jnp.take(a, index, axis=-1, mode="clip"), columns)
         return cost_of(model.take(here.row), here.states)
 
-    nothing = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(one, padded[0]))
+    def add(number: Array, found: Any) -> Any:
+        return jax.tree.map(lambda a, own: a.at[number].set(own), found, one(padded[number]))
 
-    def one_or_none(index: Array) -> Any:
-        return lax.cond(cases[index[0]] > 0, one, lambda _: nothing, index)
-
-    results = lax.map(one_or_none, padded)
+    shapes = jax.eval_shape(one, padded[0])
+    nothing = jax.tree.map(lambda a: jnp.zeros((len(padded), *a.shape), a.dtype), shapes)
+    filled = (cases[padded[:, 0]] > 0).sum(dtype=jnp.int32)
+    results = lax.fori_loop(0, filled, add, nothing)
     place = jnp.zeros(number, jnp.int32).at[order].set(jnp.arange(number, dtype=jnp.int32))
 
     def restore(a: Array) -> Array:

@@ -1,9 +1,8 @@
 """Scores of what the searches ask for, by the two compiled programs of the cost model.
 
-A search's steps can run under one ``lax.scan`` with :meth:`Problem.evaluate` inside. But XLA takes
-minutes to compile the equations as a part of a larger program and seconds as two of their own, and a
-mapping with many sub-tiles would have to be left out (docs/search.md has the figures). So the host
-runs three programs in turn: analysis, performance, and the searcher's update.
+A search's steps can run under one ``lax.scan``, with :func:`scored` inside: one program for each
+searcher and problem size. Otherwise the host runs three in turn: analysis and performance, which all
+else uses too, and the searcher's update; chunks then run side by side.
 """
 
 from __future__ import annotations
@@ -13,14 +12,17 @@ import functools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from jaxmaestro.description.reasons import Reason
 from jaxmaestro.encoding.tables import Rows
+from jaxmaestro.equations.arithmetic import EXACT
+from jaxmaestro.equations.cost import analyse, price
 from jaxmaestro.equations.costs import Costs
 from jaxmaestro.execution.programs import GENERAL, PLAIN, Shape, blank_rows, compiled
 from jaxmaestro.mapspace import Genes
@@ -33,11 +35,15 @@ SMALL = Shape(rows=112, nocs=1, memories=1, levels=2, extras=False, variants=12,
 """For a population of a hundred, with room for the sub-tiles of ragged edges."""
 
 
+TINY = dataclasses.replace(SMALL, rows=24, block=32)
+"""For one of twenty."""
+
+
 def shape_for(depth: int, tuples: int) -> Shape:
     """The shape of the program for so many mappings of up to so many levels."""
     if depth > 2:
         return GENERAL
-    return SMALL if tuples <= SMALL.rows else PLAIN
+    return next((shape for shape in (TINY, SMALL) if tuples <= shape.rows), PLAIN)
 
 
 Read = Callable[[Costs], tuple[Array, Array]]
@@ -61,18 +67,31 @@ def evaluated(chunks: list[Rows], shape: Shape, read: Read, threads: int | None 
 
 
 def _chunk(shape: Shape, read: Read, chunk: Rows) -> Array:
+    return used(chunk, shape, read, lambda figures: figures)
+
+
+T = TypeVar("T")
+
+
+def used(chunk: Rows, shape: Shape, read: Read, use: Callable[[Array], T]) -> T:
+    """``use`` of the figures of a chunk, as :func:`evaluated` gives them.
+
+    It is called before they are known to be complete, and once more where they were not: most are,
+    and a device need not wait for the host to see.
+    """
     program = compiled(shape, "exact")
     with jax.enable_x64(True):  # a setting of the thread
         first, crowded = read(program.run(chunk))
+        result = use(first)
         left = np.array(crowded)
         if not left.any():
-            return first
+            return result
         found = np.array(first)
         while left.any():
             again, still = read(program.run(_only(chunk, left)))
             found[left] = np.asarray(again)[left]
             left &= np.asarray(still)
-        return found
+        return use(found)
 
 
 @functools.cache
@@ -90,6 +109,53 @@ def scoring(objectives: tuple[str, ...], counted: Counted) -> Read:
 def crowded(costs: Costs) -> Array:
     """Which mappings found no room for their sub-tiles."""
     return (costs.reasons & np.uint32(Reason.CAPACITY)) != 0
+
+
+def scored(problem: Problem, genes: Genes) -> Array:
+    """Scores ``[r, p, m]`` of mappings ``[r, p]``, traced; the caller has 64-bit types enabled.
+
+    Chunks run one after the other, none of their mappings is left out.
+    """
+    shape = shape_for(problem.space.depth, len(problem) * genes.levels.shape[1])
+    chunks = laid_out(problem, genes, shape)
+    complete = functools.partial(_complete, shape, problem.objectives, problem.counted)
+    if len(chunks) == 1:
+        figures = complete(chunks[0])
+    else:
+        stacked = jax.tree.map(lambda *parts: jnp.stack(parts), *chunks)
+        figures = lax.map(complete, stacked).reshape(-1, len(problem.objectives))
+    return figures[: genes.levels.size].reshape(*genes.levels.shape, -1)
+
+
+def _complete(shape: Shape, objectives: tuple[str, ...], counted: Counted, chunk: Rows) -> Array:
+    """Figures ``[n, m]`` of a chunk; what finds no room for its sub-tiles comes again among fewer."""
+    read = scoring(objectives, counted)
+
+    def again(loop: tuple[Array, Array]) -> tuple[Array, Array]:
+        found, left = loop
+        part = _only(chunk, left)
+        analysis = _apart(left.any(), analyse, part)
+        now, crowded = read(price(part, analysis, EXACT, shape.block))
+        return jnp.where(left[:, None], now, found), left & crowded
+
+    nothing = jnp.zeros((shape.rows, len(objectives)), jnp.float64), jnp.ones(shape.rows, bool)
+    return lax.while_loop(lambda loop: loop[1].any(), again, nothing)[0]
+
+
+def _apart(holds: Array, step: Callable[..., T], *arguments: Any) -> T:
+    """``step(*arguments)`` under a condition that always holds.
+
+    XLA compiles it by itself then, instead of copying parts of it into all that reads its result,
+    which takes minutes.
+    """
+    result = jax.eval_shape(step, *arguments)
+
+    def never(*_: Any) -> T:
+        nothing: T = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), result)
+        return nothing
+
+    found: T = lax.cond(holds, step, never, *arguments)
+    return found
 
 
 @jax.jit

@@ -13,9 +13,8 @@ import numpy as np
 from jaxmaestro.description import DescriptionError, Hardware, Layer
 from jaxmaestro.encoding.encode import encode_hardware
 from jaxmaestro.encoding.tables import Batch, HardwareTable
-from jaxmaestro.equations.cost import cost_once
 from jaxmaestro.mapspace import Genes, MappingOptions, MappingSpace
-from jaxmaestro.search.objective import check_objectives, scores
+from jaxmaestro.search.objective import check_objectives
 
 Array = Any
 
@@ -84,14 +83,3 @@ class Problem:
         points = jnp.repeat(jnp.asarray(self.accelerator), genes.levels.shape[1])
         hardware = jax.tree.map(jnp.asarray, self.hardware)
         return self.space.batch(genes, hardware, variants, points)
-
-    def evaluate(self, genes: Genes, variants: int = 16, block: int = 64) -> Array:
-        """Scores ``[r, p, m]`` of mappings ``[r, p]``, traced: one batched call of the cost function.
-
-        A mapping with more than ``variants`` sub-tiles on average over the batch does not count here
-        (it has no figures); :class:`~jaxmaestro.search.evaluation.Evaluator` leaves none out.
-        The caller has 64-bit types enabled.
-        """
-        costs = cost_once(self.batch(genes, variants), "exact", block)
-        found = scores(costs, self.objectives, self.counted)
-        return found.reshape(*genes.shape, len(self.objectives))

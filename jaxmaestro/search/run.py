@@ -9,13 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
 from jaxmaestro.description import DescriptionError
 from jaxmaestro.encoding.tables import Rows
 from jaxmaestro.execution.programs import Shape
-from jaxmaestro.search.evaluation import evaluated, laid_out, scoring, shape_for
+from jaxmaestro.search.evaluation import evaluated, laid_out, scoring, shape_for, used
 from jaxmaestro.search.problem import Problem
 from jaxmaestro.search.state import Searcher, State, advance, initial, step
 
@@ -83,47 +84,103 @@ def search(
     every: int = 20,
     report: Callable[[State, History], None] | None = None,
     threads: int | None = None,
+    fused: bool = False,
 ) -> Found:
     """Run a searcher on every row of a problem until the budget is spent.
 
     ``start`` continues where another run stopped, to the same result as if it had not. ``report`` is
-    called every so many steps, and at the end, with all that is needed to continue.
+    called every so many steps, and at the end, with all that is needed to continue. ``fused`` runs so
+    many steps as one program, to the same result: that takes longer to compile, for each searcher and
+    problem size again, and less time a step, above all where populations are small; ``threads`` and times of
+    single steps are the host's, which has no part in it.
     """
     with jax.enable_x64(True):
         state, history = start or (
             _initial(searcher, problem),
             History.empty(len(problem), len(problem.objectives)),
         )
-        population = state.asked.levels.shape[1]
-        shape = shape_for(problem.space.depth, len(problem) * population)
-        read = scoring(problem.objectives, problem.counted)
-        chunks = _laid_out(problem, state, shape)
         before = float(history.seconds[-1]) if len(history.seconds) else 0.0
-        begun, seconds = time.perf_counter(), []
-        notes: list[tuple[Array, ...]] = []
-        steps, finished = int(state.step), _spent(state, budget)
-        while not finished:
-            figures = evaluated(chunks, shape, read, threads)
-            state, chunks, note = _advance(searcher, problem, state, figures, np.int32(budget.samples), shape)
-            steps += 1
-            notes.append(note)
-            # As long as the samples cannot have been spent, the host does not wait to see.
-            few = (steps * _samples(searcher, population)) < budget.samples
-            finished = steps >= budget.steps or (not few and _spent(state, budget))
-            seconds.append(before + time.perf_counter() - begun)
-            if finished or len(notes) == every:
-                history = history + _history(notes, seconds)
-                notes, seconds = [], []
-                if report:
-                    report(state, history)
+        begun = time.perf_counter()
+        hosted, one = functools.partial(_hosted, threads=threads), functools.partial(_fused, length=every)
+        run = one if fused else hosted
+        while not (finished := _spent(state, budget)):
+            most = min(every, budget.steps - int(state.step))
+            state, notes, ended = run(searcher, problem, state, budget, most)
+            best, spent, valid, evaluated = map(np.asarray, notes)
+            history += History(best, spent, valid, evaluated, before + np.array(ended) - begun)
+            if report:
+                report(state, history)
         return Found(state, history, finished)
 
 
-def scan(searcher: Searcher, problem: Problem, steps: int, budget: int = UNBOUNDED) -> tuple[State, Array]:
-    """So many steps as one traced ``lax.scan``; also the best scores after each, ``[steps, r, m]``.
+Note = tuple[Array, ...]
+"""Of the rows after a step: the best scores, what was spent, valid, evaluated."""
 
-    Mappings with too many sub-tiles do not count (see :meth:`Problem.evaluate`).
-    """
+
+def _hosted(
+    searcher: Searcher, problem: Problem, state: State, budget: Budget, most: int, threads: int | None
+) -> tuple[State, list[Array], list[float]]:
+    """Up to so many steps, each from the host: the state, notes ``[steps, r, ...]``, when they ended."""
+    population = state.asked.levels.shape[1]
+    shape = shape_for(problem.space.depth, len(problem) * population)
+    read = scoring(problem.objectives, problem.counted)
+    chunks = _laid_out(problem, state, shape)
+    samples = np.int32(budget.samples)
+    notes: list[Note] = []
+    ended: list[float] = []
+    first = int(state.step)
+    for number in range(1, most + 1):
+
+        def after(figures: Array, state: State = state) -> tuple[State, list[Rows], Note]:
+            return _advance(searcher, problem, state, figures, samples, shape)
+
+        if len(chunks) == 1:
+            state, chunks, note = used(chunks[0], shape, read, after)
+        else:
+            state, chunks, note = after(evaluated(chunks, shape, read, threads))
+        notes.append(note)
+        ended.append(time.perf_counter())
+        # As long as the samples cannot have been spent, the host does not wait to see.
+        few = (first + number) * _samples(searcher, population) < budget.samples
+        if not few and _spent(state, budget):
+            break
+    return state, [np.stack(column) for column in zip(*notes, strict=True)], ended
+
+
+def _fused(
+    searcher: Searcher, problem: Problem, state: State, budget: Budget, most: int, length: int
+) -> tuple[State, list[Array], list[float]]:
+    """As :func:`_hosted`, as one program with room for ``length`` steps."""
+    samples = np.int32(budget.samples)
+    state, notes, steps = _steps(searcher, problem, state, samples, np.int32(most), length)
+    made = int(steps)
+    return state, [np.asarray(column)[:made] for column in notes], [time.perf_counter()] * made
+
+
+@functools.partial(jax.jit, static_argnames=("searcher", "length"))
+def _steps(
+    searcher: Searcher, problem: Problem, state: State, budget: Array, most: Array, length: int
+) -> tuple[State, Note, Array]:
+    def unfinished(loop: tuple[State, Note, Array]) -> Array:
+        state, _, number = loop
+        return (number < most) & (state.spent < budget).any()
+
+    def body(loop: tuple[State, Note, Array]) -> tuple[State, Note, Array]:
+        state, notes, number = loop
+        state = step(searcher, problem, state, budget)
+        notes = tuple(a.at[number].set(own) for a, own in zip(notes, _note(state), strict=True))
+        return state, notes, number + 1
+
+    nothing = tuple(jnp.zeros((length, *a.shape), a.dtype) for a in _note(state))
+    return lax.while_loop(unfinished, body, (state, nothing, jnp.int32(0)))
+
+
+def _note(state: State) -> Note:
+    return state.best_scores[:, 0], state.spent, state.valid, state.evaluated
+
+
+def scan(searcher: Searcher, problem: Problem, steps: int, budget: int = UNBOUNDED) -> tuple[State, Array]:
+    """So many steps as one traced ``lax.scan``; also the best scores after each, ``[steps, r, m]``."""
 
     def one(state: State, _: None) -> tuple[State, Array]:
         state = step(searcher, problem, state, budget)
@@ -155,14 +212,8 @@ def _laid_out(problem: Problem, state: State, shape: Shape) -> list[Rows]:
 @functools.partial(jax.jit, static_argnames=("searcher", "shape"))
 def _advance(
     searcher: Searcher, problem: Problem, state: State, figures: Array, budget: Array, shape: Shape
-) -> tuple[State, list[Rows], tuple[Array, ...]]:
+) -> tuple[State, list[Rows], Note]:
     rows, population = state.asked.levels.shape
     scores = figures[: rows * population].reshape(rows, population, -1)
     state = advance(searcher, problem, state, scores, budget)
-    note = (state.best_scores[:, 0], state.spent, state.valid, state.evaluated)
-    return state, laid_out(problem, state.asked, shape), note
-
-
-def _history(notes: list[tuple[Array, ...]], seconds: list[float]) -> History:
-    best, spent, valid, evaluated = (np.stack(column) for column in zip(*notes, strict=True))
-    return History(best, spent, valid, evaluated, np.array(seconds))
+    return state, laid_out(problem, state.asked, shape), _note(state)

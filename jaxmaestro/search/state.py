@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxmaestro.mapspace import Genes, MappingSpace
+from jaxmaestro.search.evaluation import scored
 from jaxmaestro.search.problem import Problem
 from jaxmaestro.search.ranking import best_first, front_first
 
@@ -110,9 +111,9 @@ def advance(searcher: Searcher, problem: Problem, state: State, scores: Array, b
     )
 
 
-def step(searcher: Searcher, problem: Problem, state: State, budget: int = 2**31 - 1) -> State:
+def step(searcher: Searcher, problem: Problem, state: State, budget: Array | int = 2**31 - 1) -> State:
     """One whole step, pure, for ``lax.scan``: the population is one batched call of the cost function."""
-    return advance(searcher, problem, state, problem.evaluate(state.asked), jnp.int32(budget))
+    return advance(searcher, problem, state, scored(problem, state.asked), jnp.asarray(budget, jnp.int32))
 
 
 def key_of(seed: Array, number: Array) -> Array:
