@@ -2,8 +2,8 @@
 
 GAMMA runs unmodified (its repository's ``main.py``, with the given binary in its place) on one layer of
 ResNet18, population 20 for 10 generations and 100 for 100. Ours is the searcher ``gamma`` on the same layer,
-with as many mappings, in the steady state; the first search, with compilation, stands beside it. In
-turn, in one run.
+with as many mappings, in the steady state, as one program (``fused``) and with every step from the host;
+the first search, with compilation, stands beside it. In turn, in one run.
 """
 
 from __future__ import annotations
@@ -50,38 +50,42 @@ def main() -> None:
     )
     print(
         f"{'':12}{'GAMMA, all':>12}{'start':>8}{'ours':>9}{'first':>8}{'ratio':>8}{'without start':>15}"
-        f"{f'{SIDE_BY_SIDE} at once, each':>21}{'ratio':>8}"
+        f"{'from the host':>15}{'first':>8}{'ratio':>8}{f'{SIDE_BY_SIDE} at once, each':>21}{'ratio':>8}"
     )
     with tempfile.TemporaryDirectory() as folder:
         checkout = Path(folder) / "gamma"
         shutil.copytree(arguments.gamma, checkout, ignore=shutil.ignore_patterns(".git"))
         shutil.copy(arguments.binary, checkout / "cost_model" / "maestro")
         for population, generations in SIZES:
-            first = _ours(population, generations, (0,))
-            theirs, idle, alone, together = [], [], [], []
+            first = [_ours(population, generations, (0,), fused) for fused in (True, False)]
+            theirs, idle, together = [], [], []
+            alone: tuple[list[float], list[float]] = ([], [])
             for repeat in range(arguments.repeats):
                 idle.append(_gamma(checkout, arguments.python, 2, 0))
                 theirs.append(_gamma(checkout, arguments.python, population, generations))
                 for part in range(5):
                     seed = 1 + 5 * repeat + part
-                    alone.append(_ours(population, generations, (seed,)))
+                    for found, fused in zip(alone, (True, False), strict=True):
+                        found.append(_ours(population, generations, (seed,), fused))
                     seeds = tuple(range(100 * seed, 100 * seed + SIDE_BY_SIDE))
-                    together.append(_ours(population, generations, seeds) / SIDE_BY_SIDE)
-            whole, start, one, each = map(statistics.median, (theirs, idle, alone, together[1:]))
+                    together.append(_ours(population, generations, seeds, False) / SIDE_BY_SIDE)
+            whole, start, each = map(statistics.median, (theirs, idle, together[1:]))
+            one, hosted = map(statistics.median, alone)
             searching = whole - start
             print(
-                f"{f'{population} x {generations}':12}{whole:>12.2f}{start:>8.2f}{one:>9.4f}{first:>8.1f}"
-                f"{whole / one:>8.0f}{searching / one:>15.0f}{each:>21.4f}{searching / each:>8.0f}",
+                f"{f'{population} x {generations}':12}{whole:>12.2f}{start:>8.2f}{one:>9.4f}{first[0]:>8.1f}"
+                f"{whole / one:>8.0f}{searching / one:>15.0f}{hosted:>15.4f}"
+                f"{first[1]:>8.1f}{whole / hosted:>8.0f}{each:>21.4f}{searching / each:>8.0f}",
                 flush=True,
             )
     print("start: GAMMA's imports and its worker pool, by a run of no generations.")
 
 
-def _ours(population: int, generations: int, seeds: tuple[int, ...]) -> float:
+def _ours(population: int, generations: int, seeds: tuple[int, ...], fused: bool) -> float:
     options = MappingOptions(2, 2, "ragged")
     started = time.perf_counter()
     problem = Problem.of(LAYER, GAMMAS, ("latency", "energy"), seeds, options)
-    search(Genetic.gamma(population), problem, Budget(steps=generations))
+    search(Genetic.gamma(population), problem, Budget(steps=generations), fused=fused)
     return time.perf_counter() - started
 
 

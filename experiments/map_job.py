@@ -141,7 +141,7 @@ def _searched(config: MapConfig, problem: Problem, found: Searcher, folder: Path
 
         if start is not None:
             report(*start)
-        outcome: Found = search(found, problem, budget, start, config.every, report)
+        outcome: Found = search(found, problem, budget, start, config.every, report, fused=config.fused)
     return Result.of(outcome, problem)
 
 
@@ -184,7 +184,7 @@ def map_mark(settings: DictConfig) -> str:
     """What identifies a search: everything but how it is shown."""
     config = validated(settings, MapConfig)
     parts: dict[str, Any] = dataclasses.asdict(config)
-    for key in ("pictures", "resume", "every"):
+    for key in ("pictures", "resume", "every", "fused"):
         parts.pop(key)
     parts["hw"].pop("grid")
     parts["model"] = plain_model(settings)

@@ -46,6 +46,7 @@ class MapConfig:
     patience: int = 10  # a search ends after so many times `samples` evaluations, valid or not
     seeds: list[int] = field(default_factory=lambda: [0])
     every: int = 10  # steps between checkpoints
+    fused: bool = False  # these steps as one program: longer to compile, quicker for few mappings
     pictures: bool = True
     resume: bool = True
 

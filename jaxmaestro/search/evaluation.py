@@ -111,12 +111,12 @@ def crowded(costs: Costs) -> Array:
     return (costs.reasons & np.uint32(Reason.CAPACITY)) != 0
 
 
-def scored(problem: Problem, genes: Genes) -> Array:
+def scored(problem: Problem, genes: Genes, shape: Shape | None = None) -> Array:
     """Scores ``[r, p, m]`` of mappings ``[r, p]``, traced; the caller has 64-bit types enabled.
 
-    Chunks run one after the other, none of their mappings is left out.
+    Chunks run one after the other; no mapping is left out.
     """
-    shape = shape_for(problem.space.depth, len(problem) * genes.levels.shape[1])
+    shape = shape or shape_for(problem.space.depth, len(problem) * genes.levels.shape[1])
     chunks = laid_out(problem, genes, shape)
     complete = functools.partial(_complete, shape, problem.objectives, problem.counted)
     if len(chunks) == 1:

@@ -125,7 +125,7 @@ def test_a_listed_space_and_a_front(tmp_path: Path, console: Console) -> None:
 
 def test_marks() -> None:
     mark = map_mark(composed(*SMALL))
-    assert mark == map_mark(composed(*SMALL, "every=9", "pictures=true"))
+    assert mark == map_mark(composed(*SMALL, "every=9", "fused=true", "pictures=true"))
     for change in ("seeds=[0,8]", "search=gamma", "hw=cloud", "mapspace=divisors", "samples=301"):
         assert map_mark(composed(*SMALL, change)) != mark
 

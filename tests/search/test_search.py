@@ -32,7 +32,7 @@ from jaxmaestro.search import (
     search,
     searcher,
 )
-from jaxmaestro.search.evaluation import evaluated, laid_out, scoring, shape_for
+from jaxmaestro.search.evaluation import evaluated, laid_out, scored, scoring, shape_for
 from jaxmaestro.search.objective import scores
 
 HARDWARE = Hardware(
@@ -43,6 +43,7 @@ CONV, WIDE = Layer.of("conv", "CONV", SIZES), Layer.of("wide", "CONV", {**SIZES,
 # Searches of more than a hundred mappings a step run the program that other tests compile, too.
 SEEDS = (1, 2, 3, 4)
 POPULATION = 40
+QUICKLY = {"xla_backend_optimization_level": 0}  # compiled, that is
 
 
 def problem(objectives: tuple[str, ...] = ("latency", "energy"), archive: int = 1) -> Problem:
@@ -125,14 +126,38 @@ def test_crowded_chunks_leave_nothing_out() -> None:
         expected = np.asarray(scores(jm.evaluate_batch(batch), ("latency",), "any"))
     assert np.asarray(crowded).any()
     assert np.array_equal(found, expected) and np.isfinite(expected).any()
+    # Traced, as several chunks.
+    shape = shape_for(2, 1)
+    with jax.enable_x64(True):
+        full = [read(compiled(shape, "exact").run(chunk))[1] for chunk in laid_out(ours, asked, shape)]
+        assert len(full) == 3 and np.any(full)
+        program = jax.jit(lambda p, genes: scored(p, genes, shape)).lower(ours, asked).compile(QUICKLY)
+        assert np.array_equal(program(ours, asked), expected.reshape(1, 64, 1))
+
+
+def test_fused_steps_are_the_same_steps() -> None:
+    """One program for several steps: the same state and history, to the same end, resumed either way."""
+    kind = Genetic(12)
+    ours = Problem.of([CONV, WIDE], HARDWARE, seeds=(3,), options=MappingOptions(tiles="ragged"))
+    budget = Budget(samples=70)
+    expected, found = (search(kind, ours, budget, every=4, fused=fused) for fused in (False, True))
+    assert found.finished and same(expected.state, found.state)
+    for name in ("best", "spent", "valid", "evaluated"):
+        assert np.array_equal(getattr(found.history, name), getattr(expected.history, name))
+    assert len(found.history.seconds) == int(found.state.step) > 4
+    assert (np.diff(found.history.seconds) >= 0).all()
+    for first in (False, True):
+        part = search(kind, ours, Budget(samples=70, steps=3), every=4, fused=first)
+        assert len(part.history.seconds) == 3 and not (np.asarray(part.state.spent) == 70).all()
+        rest = search(kind, ours, budget, (part.state, part.history), every=4, fused=not first)
+        assert same(rest.state, expected.state) and np.array_equal(rest.history.best, expected.history.best)
 
 
 def test_steps_under_scan_are_the_steps_of_the_driver() -> None:
     ours = Problem.of(CONV, HARDWARE, seeds=(5,), options=MappingOptions(1, 1))
     kind = Genetic(8)
     with jax.enable_x64(True):
-        quickly = {"xla_backend_optimization_level": 0}  # compiled, that is
-        state, best = jax.jit(lambda p: scan(kind, p, 4)).lower(ours).compile(quickly)(ours)
+        state, best = jax.jit(lambda p: scan(kind, p, 4)).lower(ours).compile(QUICKLY)(ours)
     found = search(kind, ours, Budget(steps=4))
     assert same(state, found.state)
     assert np.array_equal(best, found.history.best)
