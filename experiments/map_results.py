@@ -25,16 +25,11 @@ Networks = dict[str, list[tuple[Layer, int]]]
 Layers = dict[tuple[Any, ...], Layer]
 
 
-def key_of(layer: Layer) -> tuple[Any, ...]:
-    """What a layer's mappings depend on: all but its name."""
-    return (layer.type, layer.dimensions, layer.strides)
-
-
 def distinct(layers: list[Layer]) -> dict[tuple[Any, ...], Layer]:
-    """Layers of different shape, each by its key."""
+    """Layers of different shape, each by it."""
     found: dict[tuple[Any, ...], Layer] = {}
     for layer in layers:
-        found.setdefault(key_of(layer), layer)
+        found.setdefault(layer.shape, layer)
     return found
 
 
@@ -90,9 +85,7 @@ def _used_in(networks: Networks, layers: Layers) -> list[str]:
     """For each layer where it occurs, such as ``resnet18 x3``."""
     found = []
     for key in layers:
-        counts = {
-            name: sum(n for layer, n in rows if key_of(layer) == key) for name, rows in networks.items()
-        }
+        counts = {name: sum(n for layer, n in rows if layer.shape == key) for name, rows in networks.items()}
         found.append(", ".join(f"{name} x{n}" for name, n in counts.items() if n))
     return found
 
@@ -126,7 +119,7 @@ def best_networks(
     for name, rows in networks.items():
         mapped = []
         for layer, _ in rows:
-            row = result.best_of(number[key_of(layer)], len(config.seeds))
+            row = result.best_of(number[layer.shape], len(config.seeds))
             if not np.isfinite(result.scores[row, 0, 0]):
                 break
             mapped.append(MappedLayer(layer, result.problem.space.dataflow(result.genes, (row, 0))))
@@ -150,7 +143,7 @@ def write_mappings(
         costs = evaluate(read_mapping(path), hardware).costs
         figures = scores_of(costs, config.objectives)
         for place, (layer, _) in enumerate(networks[name]):
-            row = result.best_of(number[key_of(layer)], len(config.seeds))
+            row = result.best_of(number[layer.shape], len(config.seeds))
             if not (figures[place] == result.scores[row, 0]).all() or not costs.valid[place]:
                 raise RuntimeError(f"{path.name}: {layer.name} scores otherwise when it is read back")
         written.append(path)

@@ -76,8 +76,7 @@ def build_space(config: Config) -> Space:
                     layer=f"{network}.{layer.name}",
                     fix=f"add {kind_of(layer)}",
                 )
-            # The name of a layer is no part of its cost.
-            key = (layer.type, layer.dimensions, layer.strides, dataflow)
+            key = (layer.shape, dataflow)
             found.setdefault(key, (layer, dataflow))
             uses.append((network, layer, repeat, flow, key))
     position = {key: index for index, key in enumerate(found)}

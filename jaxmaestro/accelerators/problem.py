@@ -65,9 +65,8 @@ class Problem:
         """Of the layers of a network; those of one shape are one layer, their repeats added up."""
         found: dict[object, tuple[Layer, int]] = {}
         for layer, repeat in layers:
-            key = (layer.type, layer.dimensions, layer.strides)
-            first, before = found.get(key, (layer, 0))
-            found[key] = (first, before + repeat)
+            first, before = found.get(layer.shape, (layer, 0))
+            found[layer.shape] = (first, before + repeat)
         return cls(
             tuple(layer for layer, _ in found.values()),
             tuple(repeat for _, repeat in found.values()),

@@ -124,6 +124,11 @@ class Layer:
         return dict(self.strides).get(dimension, 1)
 
     @property
+    def shape(self) -> tuple[Any, ...]:
+        """All that its cost depends on: layers of one shape differ in their names alone."""
+        return self.type, self.dimensions, self.strides
+
+    @property
     def input_sizes(self) -> dict[str, int]:
         """Sizes with Y and X, derived from Y' and X' where those were declared.
 
