@@ -14,11 +14,11 @@ from jaxmaestro.equations.cost import Precision, check_precision
 from jaxmaestro.equations.costs import Costs
 from jaxmaestro.execution.chunks import run_group
 from jaxmaestro.execution.grouping import share, singles
-from jaxmaestro.execution.programs import GENERAL, PLAIN, SHARED
+from jaxmaestro.execution.programs import PLAIN, shapes_on
 from jaxmaestro.results.network import NetworkCosts
 
 LEAST_SHARED = 2
-"""Tuples that make it worth to analyse them as one row of :data:`SHARED`."""
+"""Tuples that make it worth to analyse them as one row of a shared program."""
 
 
 def evaluate(network: Network, hardware: Hardware, precision: Precision = "exact") -> NetworkCosts:
@@ -46,8 +46,8 @@ def evaluate_batch(
 
     The same figures as :func:`jaxmaestro.cost`, bit for bit, but it cannot be traced.
     Tuples that differ only in bandwidths, latencies, lanes or capacities share one
-    analysis; ``CAPACITY`` never remains. ``threads`` (default: one a core) chunks are
-    evaluated at a time; ``devices`` (default: the default one) work side by side on a
+    analysis; ``CAPACITY`` never remains. ``threads`` (default: one a core, or two
+    for a GPU) chunks are evaluated at a time; ``devices`` (default: the default one) work side by side on a
     chunk each. A batch with several accelerators a pair has costs ``[b, p]``.
 
     Raises ValueError for an empty batch or an unknown precision.
@@ -60,17 +60,15 @@ def evaluate_batch(
         points: Costs = jax.tree.map(lambda a: a.reshape(*batch.accelerator.shape, *a.shape[1:]), flat)
         return points
     tuples, costs = np.arange(len(batch)), None
-    general = _general(batch)
+    shapes, general = shapes_on(devices), _general(batch)
     if general.any():
-        in_general = general[np.asarray(batch.mapping)]
-        costs = run_group(
-            batch, singles(batch, tuples[in_general]), GENERAL, precision, costs, threads, devices
-        )
-        tuples = tuples[~in_general]
-    if len(tuples) > PLAIN.rows:
-        shared, tuples = share(batch, tuples, SHARED.nocs, SHARED.memories, LEAST_SHARED)
-        costs = run_group(batch, shared, SHARED, precision, costs, threads, devices)
-    costs = run_group(batch, singles(batch, tuples), PLAIN, precision, costs, threads, devices)
+        own = singles(batch, tuples[general[np.asarray(batch.mapping)]])
+        costs = run_group(batch, own, shapes.general, precision, costs, threads, devices)
+        tuples = tuples[~general[np.asarray(batch.mapping)]]
+    if len(tuples) > shapes.plain.rows:
+        shared, tuples = share(batch, tuples, shapes.shared.nocs, shapes.shared.memories, LEAST_SHARED)
+        costs = run_group(batch, shared, shapes.shared, precision, costs, threads, devices)
+    costs = run_group(batch, singles(batch, tuples), shapes.plain, precision, costs, threads, devices)
     assert costs is not None
     return costs
 

@@ -56,7 +56,8 @@ def run_group(
         return piece.where(crowded)
 
     # The device works on one chunk while the next is laid out and the last is put away.
-    at_a_time = 2 if devices else threads or (os.cpu_count() or 1)
+    cores = (os.cpu_count() or 1) if jax.default_backend() == "cpu" else 2
+    at_a_time = 2 if devices else threads or cores
     pending = [group]
     while pending:
         pieces = [piece for one in pending for piece in _cut(one, shape.rows * parts, at_a_time)]

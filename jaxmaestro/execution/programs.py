@@ -51,6 +51,30 @@ GENERAL = Shape(rows=64, nocs=1, memories=1, levels=4, extras=True, variants=4, 
 
 
 @dataclasses.dataclass(frozen=True)
+class Shapes:
+    """The shapes of a kind of device."""
+
+    plain: Shape
+    shared: Shape
+    general: Shape
+
+
+ON_CPU = Shapes(PLAIN, SHARED, GENERAL)
+ON_ACCELERATOR = Shapes(
+    plain=dataclasses.replace(PLAIN, rows=2**15, block=2**14),
+    shared=dataclasses.replace(SHARED, rows=2**12, block=2**12),
+    general=dataclasses.replace(GENERAL, rows=2**12, block=2**12),
+)
+"""Where starting a kernel takes as long as a kernel over a hundred thousand elements."""
+
+
+def shapes_on(devices: Sequence[jax.Device] = ()) -> Shapes:
+    """The shapes for some devices (default: the default one)."""
+    platform = devices[0].platform if devices else jax.default_backend()
+    return ON_CPU if platform == "cpu" else ON_ACCELERATOR
+
+
+@dataclasses.dataclass(frozen=True)
 class Program:
     """The costs ``[p, q, b]`` of a chunk, with axes of length 1 where a figure does not vary."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import subprocess
@@ -17,8 +18,10 @@ from hypothesis import strategies as st
 
 from jaxmaestro import Batch, Costs, cost, evaluate_batch, evaluation
 from jaxmaestro.encoding.tables import MEMORY
+from jaxmaestro.equations.arithmetic import EXACT, FLOAT32, Arithmetic
+from jaxmaestro.equations.cost import analyse, price
 from jaxmaestro.execution.grouping import share
-from jaxmaestro.execution.programs import PLAIN, SHARED
+from jaxmaestro.execution.programs import ON_ACCELERATOR, PLAIN, SHARED, blank_rows
 from tests.equations.trials import differing_fields, has_figures
 from tests.execution.mix import POINTS, doubled_batch, product_batch, three_levels
 
@@ -50,6 +53,26 @@ def test_unshared(batch: Batch, shared: Costs, monkeypatch: pytest.MonkeyPatch) 
 def test_in_any_order(batch: Batch, shared: Costs) -> None:
     order = np.random.default_rng(0).permutation(len(batch))
     assert not differing_fields(shared[order], evaluate_batch(batch.take(order)))
+
+
+def test_longer_chunks(batch: Batch, shared: Costs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a GPU give the same bits (on this CPU)."""
+    monkeypatch.setattr(evaluation, "shapes_on", lambda devices: ON_ACCELERATOR)
+    assert not differing_fields(shared, evaluate_batch(batch))
+
+
+@pytest.mark.parametrize("name", ["plain", "shared", "general"])
+@pytest.mark.parametrize("arithmetic", [EXACT, FLOAT32], ids=["exact", "float32"])
+def test_programs_lower_for_a_gpu(name: str, arithmetic: Arithmetic) -> None:
+    """Nothing in them is for a CPU alone, as far as can be told without a GPU."""
+    shape = getattr(ON_ACCELERATOR, name)
+    pricing = functools.partial(price, arithmetic=arithmetic, block=shape.block)
+    rows = blank_rows(shape)
+    with jax.enable_x64(arithmetic.exact):
+        analysis = jax.eval_shape(analyse, rows)
+        for step, arguments in ((analyse, (rows,)), (pricing, (rows, analysis))):
+            text = jax.jit(step).trace(*arguments).lower(lowering_platforms=("cuda",)).as_text()
+            assert "stablehlo" in text and "@main" in text
 
 
 def test_general(batch: Batch, shared: Costs, monkeypatch: pytest.MonkeyPatch) -> None:
