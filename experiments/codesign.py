@@ -25,7 +25,6 @@ def main() -> None:
 
     # The two have other keys: which configuration is read depends on this word alone.
     if _NETWORKS in sys.argv[1:]:
-        sys.argv.remove(_NETWORKS)
         from experiments.codesign_networks import run
     else:
         from experiments.codesign_job import run

@@ -80,6 +80,8 @@ def design_networks(settings: DictConfig, folder: Path, console: Console) -> lis
     settings = resolved(settings)
     config: CodesignNetworksConfig = validated(settings, CodesignNetworksConfig)
     check_strategy(config.strategy)
+    if not 0 <= config.seed < 2**32:
+        raise DescriptionError(f"seed is {config.seed}", fix="give one from 0 to 2**32 - 1")
     networks = networks_of(config.model)
     if config.together:
         joined = [pair for rows in networks.values() for pair in rows]
@@ -144,6 +146,11 @@ def space_of(config: BudgetConfig) -> DesignSpace:
     """The accelerators of a budget; raises DescriptionError for values out of range."""
     lists = ("num_pes", "noc_bandwidth", "offchip_bandwidth", "l1_sizes", "l2_sizes")
     plain = ("noc_hops", "hop_latency", "simd_lanes")
+    if config.simd_lanes != 1:
+        raise DescriptionError(
+            f"simd_lanes of the budget is {config.simd_lanes}, which hardware files cannot say",
+            fix="give 1; jaxmaestro.accelerators takes others",
+        )
     given: dict[str, Any] = {name: tuple(getattr(config, name)) for name in lists}
     return DesignSpace(**given, **{name: getattr(config, name) for name in plain})
 
@@ -236,4 +243,4 @@ def run() -> None:
     """Run from the command line."""
     register()
     register_marks()
-    run_command(design_networks, "codesign_networks")
+    run_command(design_networks, "codesign_networks", "space=networks")

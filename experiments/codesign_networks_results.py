@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.document import Block, Grid, Heading, Paragraph, Picture, write_document
-from jaxmaestro.accelerators import Checked, Outcome, Problem, check
+from jaxmaestro.accelerators import Checked, Outcome, Problem, check, roofline
 from jaxmaestro.description import DescriptionError, Hardware
+from jaxmaestro.equations.pricing import MAC_ENERGY
 from jaxmaestro.formats import read_hardware, read_mapping, write_hardware, write_mapping
 
 
@@ -148,14 +149,23 @@ def history_table(findings: list[Finding]) -> pa.Table:
 
 
 def volume(finding: Finding) -> float:
-    """Hypervolume of a front in latency, energy and area, as a share of the box that it spans.
+    """Hypervolume of a front in latency, energy and area, as a share of a box that all its rivals have.
 
-    NaN where moocore is not installed.
+    It ends at ten times the least roofline of the space, 50 times the energy of the MACs, and the area of
+    the budget (if it has none, of the front). NaN where moocore is not installed.
     """
     from experiments.map_pictures import hypervolume
 
-    figures = finding.outcome.front.figures[:, :3]
-    return hypervolume(figures) if len(figures) else float("nan")
+    problem, figures = finding.case.problem, finding.outcome.front.figures[:, :3]
+    if not len(figures):
+        return float("nan")
+    pairs = list(zip(problem.layers, problem.repeats, strict=True))
+    points = problem.space.points(problem.budget)
+    least = min(sum(roofline(layer, point) * n for layer, n in pairs) for point in points)
+    energy = MAC_ENERGY * sum(layer.macs * n for layer, n in pairs)
+    corner = np.array([10 * least, 50 * energy, problem.budget.area or figures[:, 2].max()])
+    # A reference is 1.1 times the largest.
+    return hypervolume(figures, np.stack([np.zeros(3), corner / 1.1]))
 
 
 HEAD = (

@@ -95,6 +95,11 @@ def pipeline_of(
     for field in ("noc_bandwidth", "offchip_bandwidth"):
         if not getattr(each, field):
             raise DescriptionError(f"budget.budgets.{budget}.{field} is empty", fix="give one value")
+    if each.power is not None and (strategy.limited or "area") == "area":
+        raise DescriptionError(
+            f"budget.budgets.{budget}.power is {each.power}, but ConfuciuX's problem has one limit: the area",
+            fix="leave it out, or give strategy.limited=power",
+        )
     return Pipeline(
         layers=tuple(layers),
         budget=Budget(each.area, each.power, each.model, budget),
@@ -202,3 +207,5 @@ def _print(console: Console, summary: list[dict[str, Any]], config: CodesignNetw
         "none: not one was valid within the limit.",
         soft_wrap=True,
     )
+    if "edp" in config.objectives:
+        console.print("EDP is no sum over the layers and is left out.", soft_wrap=True)

@@ -28,10 +28,11 @@ Work = Callable[[DictConfig, Path, Console], list[Path]]
 """Does the run of a configuration in its folder and returns the paths of what it wrote."""
 
 
-def run_command(work: Work, config: str) -> None:
+def run_command(work: Work, config: str, chosen: str = "") -> None:
     """Run ``work`` on ``conf/<config>.yaml`` with the command line's overrides.
 
-    Bad keys, values and folders end in one line, not in a traceback.
+    Bad keys, values and folders end in one line, not in a traceback. ``chosen``: a word that chose this
+    configuration, which is no override.
     """
     use_compilation_cache()
     # Hydra then raises its errors here instead of printing several lines.
@@ -44,7 +45,7 @@ def run_command(work: Work, config: str) -> None:
 
     given = list(sys.argv)
     try:
-        sys.argv[1:] = with_specs(given[1:], CONF)
+        sys.argv[1:] = with_specs([word for word in given[1:] if word != chosen], CONF)
         check_groups(sys.argv[1:], CONF)
         job()
     except EXPECTED as error:

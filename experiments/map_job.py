@@ -30,7 +30,8 @@ from experiments.run_folder import ROOT, digest, prepare, provenance
 from experiments.schema import HardwareConfig
 from experiments.workloads import hardware_points
 from jaxmaestro.description import DescriptionError, Hardware, Layer
-from jaxmaestro.mapspace import MappingOptions
+from jaxmaestro.mapspace import MappingOptions, MappingSpace
+from jaxmaestro.mapspace.enumeration import check_size
 from jaxmaestro.search import (
     Budget,
     Found,
@@ -66,6 +67,8 @@ def map_layers(settings: DictConfig, folder: Path, console: Console) -> list[Pat
         list(layers.values()), hardware, config.objectives, config.seeds, options, config.archive
     )
     found = None if every else make_searcher(config, hardware)
+    for layer in layers.values() if every else ():
+        check_size(MappingSpace.of(layer, hardware.num_pes, options))
     manifest = provenance(settings, map_mark(settings), "experiments.map")
     manifest["seed"] = config.seeds
     prepare(folder, manifest, resume=config.resume)
@@ -166,7 +169,7 @@ def _listed(
     """Every mapping of every layer; the seeds do not matter."""
     optima = []
     for layer in layers:
-        optimum = exhaustive(layer, hardware, tuple(config.objectives), options)
+        optimum = exhaustive(layer, hardware, tuple(config.objectives), options, demand=False)
         console.print(f"  {layer.name}: {optimum.size:,} mappings, {optimum.valid:,} valid", soft_wrap=True)
         optima += [optimum] * len(config.seeds)
     genes = jax.tree.map(lambda *leaves: np.stack(leaves)[:, None], *[o.genes for o in optima])

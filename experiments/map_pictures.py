@@ -47,7 +47,7 @@ def _convergence(result: Result, config: MapConfig, path: Path) -> Path:
     axes[0].set_xlabel("samples a layer (valid mappings)")
     axes[0].set_ylabel(f"{config.objectives[0]} over the best found, geometric mean")
     axes[1].set_xlabel(
-        f"seconds, all layers and seeds, after the first step (with compilation: {history.seconds[0]:.1f} s)"
+        f"seconds, all layers and seeds, after the first {history.seconds[0]:.1f}\n(compilation, first step)"
     )
     axes[0].legend(fontsize="small")
     figure.suptitle(f"{config.search.name}")

@@ -54,6 +54,8 @@ class MapConfig:
 def options_of(config: MapspaceConfig) -> MappingOptions:
     """The mapping space of a configuration; raises DescriptionError for values that cannot be."""
     clusters: Any = config.clusters
+    if isinstance(clusters, int):
+        clusters = (clusters,)
     if not isinstance(clusters, str):
         clusters = tuple(clusters or ())
     tiles: Any = config.tiles

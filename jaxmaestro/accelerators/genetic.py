@@ -98,6 +98,12 @@ def genetic_loop(
         assert arrays is not None
         if np.isfinite(arrays["best"][0]):
             designs[goal] = loop.design(arrays)
+    # What one goal's search found may be the best for another.
+    found = tuple(designs.values())
+    if found:
+        designs = {goal: min(found, key=lambda design: getattr(design, goal)) for goal in problem.goals}
+        best = {goal: float(getattr(design, goal)) for goal, design in designs.items()}
+        history.append(Moment(evaluated, valid, seconds, best))
     rows = [(d.hardware, d.latency, d.energy, problem.budget.area_of(d.hardware)) for d in designs.values()]
     return Outcome(designs, undominated(rows), tuple(history))
 

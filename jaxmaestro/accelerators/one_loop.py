@@ -3,7 +3,7 @@
 Given the PEs, layers touch each other only through the buffers that they share. So every (layer, point)
 pair has a search of its own that keeps good mappings for all sizes (elites.py); after each round the
 best buffers of each point are composed from what was found (compose.py), the searches turn to these,
-and the worse half of the points is left.
+and the worst 30 % of the points are left.
 """
 
 from __future__ import annotations

@@ -159,10 +159,18 @@ def _total(items: list[_Item], best: list[int]) -> tuple[float, float]:
 def random_packing(
     cost: np.ndarray, weight: np.ndarray, limit: float, samples: int, seed: int
 ) -> Packing | None:
-    """The best of so many packings drawn uniformly; None where none is within the limit."""
-    draws = np.random.default_rng(seed)
-    choice = draws.integers(cost.shape[1], size=(samples, len(cost)))
-    return _best_of(cost, weight, limit, choice)
+    """The best of so many packings of options that have a cost, drawn uniformly.
+
+    None where none is within the limit.
+    """
+    return _best_of(cost, weight, limit, _drawn(np.random.default_rng(seed), cost, samples))
+
+
+def _drawn(draws: np.random.Generator, cost: np.ndarray, count: int) -> np.ndarray:
+    """So many options ``[count, n]`` of those that have a cost; of a row without any, any."""
+    there = np.isfinite(cost)
+    columns = [np.flatnonzero(row) if row.any() else np.arange(len(row)) for row in there]
+    return np.stack([own[draws.integers(len(own), size=count)] for own in columns], 1)
 
 
 def genetic_packing(
@@ -171,7 +179,7 @@ def genetic_packing(
     """The best that a plain genetic algorithm finds in so many packings; None as above."""
     draws = np.random.default_rng(seed)
     rows = np.arange(len(cost))
-    own = draws.integers(cost.shape[1], size=(population, len(cost)))
+    own = _drawn(draws, cost, population)
     best: Packing | None = None
     for _ in range(max(samples // population, 1)):
         found = _best_of(cost, weight, limit, own)
@@ -179,14 +187,13 @@ def genetic_packing(
             best = found
         costs, weights = cost[rows, own].sum(1), weight[rows, own].sum(1)
         # What is beyond the limit comes last, the nearest first.
-        over = np.nan_to_num(weights, nan=np.inf, posinf=np.inf) > limit
-        score = np.where(over | ~np.isfinite(costs), 1e30 + np.nan_to_num(weights, posinf=1e30), costs)
-        order = np.argsort(score, kind="stable")
+        over = ~np.isfinite(costs) | ~(weights <= limit)
+        order = np.lexsort((np.where(over, weights, costs), over))
         parents = own[order[: max(population * 2 // 5, 2)]]
         pair = draws.integers(len(parents), size=(2, population))
         mixed = np.where(draws.random(own.shape) < 0.5, parents[pair[0]], parents[pair[1]])
         changed = draws.random(own.shape) < 1.5 / len(cost)
-        own = np.where(changed, draws.integers(cost.shape[1], size=own.shape), mixed)
+        own = np.where(changed, _drawn(draws, cost, population), mixed)
         own[0] = parents[0]
     return best
 

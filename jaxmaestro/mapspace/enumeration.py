@@ -36,16 +36,18 @@ def size(space: MappingSpace) -> int:
     )
 
 
-def everything(space: MappingSpace, limit: int = LIMIT) -> Genes:
-    """Every mapping of the space of one layer, NumPy arrays ``[size]``.
-
-    Raises DescriptionError where there are more than ``limit``.
-    """
+def check_size(space: MappingSpace, limit: int = LIMIT) -> None:
+    """Raises DescriptionError where the space of one layer has more than ``limit`` mappings."""
     if (count := size(space)) > limit:
         raise DescriptionError(
             f"the mapping space has {count:,} mappings, too many to be listed",
             fix=f"search it instead, or narrow it to {limit:,} (fewer levels, divisors, fewer clusters)",
         )
+
+
+def everything(space: MappingSpace, limit: int = LIMIT) -> Genes:
+    """Every mapping of the space of one layer, NumPy arrays ``[size]``. Raises as :func:`check_size`."""
+    check_size(space, limit)
     parts = [_of_skeleton(space, levels, spatial) for levels, spatial in _skeletons(space)]
     fields = ("levels", "spatial", "cluster", "order", "tile")
     return Genes(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in fields})

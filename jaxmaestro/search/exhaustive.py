@@ -33,10 +33,12 @@ def exhaustive(
     objectives: tuple[str, ...] = ("latency", "energy"),
     options: MappingOptions | None = None,
     limit: int = LIMIT,
+    demand: bool = True,
 ) -> Optimum:
     """The best valid mapping: least in the first objective, of equals in the next.
 
-    Raises DescriptionError for a space of more than ``limit`` mappings or without a valid one.
+    Raises DescriptionError for a space of more than ``limit`` mappings or, if one is demanded, without a
+    valid one; else its scores are infinite.
     """
     check_objectives(objectives)
     space = MappingSpace.of(layer, hardware.num_pes, options)
@@ -52,7 +54,7 @@ def exhaustive(
         own = int(np.lexsort(found.T[::-1])[0])
         if tuple(found[own]) < tuple(best):
             best, where = found[own], first + own
-    if not valid:
+    if demand and not valid:
         raise DescriptionError(
             f"none of the {size:,} mappings is valid",
             layer=layer.name,

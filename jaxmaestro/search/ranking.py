@@ -29,7 +29,8 @@ def lexicographic(scores: Array, *less: Array) -> Array:
 def front_first(scores: Array, count: int) -> tuple[Array, Array]:
     """The Pareto front of ``scores [n, m]`` by the first objective; what is not on it has infinite scores.
 
-    Of a front of more than ``count`` the most crowded are left out, never the ends.
+    Of a front of more than ``count`` the most crowded are left out, the ends last and the best in the
+    first objective never.
     """
     first = fronts(scores) == 0
     # Of equals one stays: the first.
@@ -37,7 +38,9 @@ def front_first(scores: Array, count: int) -> tuple[Array, Array]:
     first &= ~jnp.tril(equal, -1).any(1)
     shown = jnp.where(first[:, None], scores, jnp.inf)
     spread = crowding(shown, jnp.where(first, 0, 1))
-    kept = lax.sort((~first, -spread, jnp.arange(len(scores), dtype=jnp.int32)), num_keys=2)[-1][:count]
+    best = jnp.arange(len(scores)) == lexicographic(shown)[0]
+    keys = (~first, ~best, -spread, jnp.arange(len(scores), dtype=jnp.int32))
+    kept = lax.sort(keys, num_keys=3)[-1][:count]
     order = kept[lexicographic(shown[kept])]
     return order, shown[order]
 

@@ -23,6 +23,8 @@ from jaxmaestro.search.state import Searcher, State, advance, initial, step
 Array = Any
 
 UNBOUNDED = 2**31 - 1
+LONGEST = 1000
+"""Steps between two reports at most: the history of so many is held on the device."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +65,10 @@ class Budget:
             raise DescriptionError(
                 f"a budget of {self.samples} samples, {self.steps} steps", fix="give 1 or more"
             )
+        if max(self.samples, self.steps) > UNBOUNDED:
+            raise DescriptionError(
+                f"a budget of {self.samples} samples, {self.steps} steps", fix=f"give {UNBOUNDED:,} at most"
+            )
         if self.samples == self.steps == UNBOUNDED:
             raise DescriptionError("a search without a budget", fix="give samples or steps")
 
@@ -101,10 +107,13 @@ def search(
         )
         before = float(history.seconds[-1]) if len(history.seconds) else 0.0
         begun = time.perf_counter()
-        hosted, one = functools.partial(_hosted, threads=threads), functools.partial(_fused, length=every)
+        hosted, one = (
+            functools.partial(_hosted, threads=threads),
+            functools.partial(_fused, length=min(every, LONGEST)),
+        )
         run = one if fused else hosted
         while not (finished := _spent(state, budget)):
-            most = min(every, budget.steps - int(state.step))
+            most = min(every, budget.steps - int(state.step), LONGEST)
             state, notes, ended = run(searcher, problem, state, budget, most)
             best, spent, valid, evaluated = map(np.asarray, notes)
             history += History(best, spent, valid, evaluated, before + np.array(ended) - begun)

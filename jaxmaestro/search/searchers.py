@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from jaxmaestro.description import DescriptionError, Hardware
 from jaxmaestro.search.annealing import Annealing
 from jaxmaestro.search.evolution import ALGORITHMS, Evolution
@@ -47,6 +49,23 @@ SEARCHERS: dict[str, Callable[[int, Hardware, str], Any]] = {
 """From a population, an accelerator and the first objective. ``gamma``: GAMMA's rates; ``genetic``: ours."""
 
 _GIVEN = {"population", "name", "rates", "hardware", "objective", "model", "starts", "roundings"}
+_GIVEN |= {"temperatures", "softness"}  # no numbers
+
+
+def _range(option: str, default: Any, rate: bool) -> tuple[float, float, Any]:
+    """Least and largest value of an option, and its type."""
+    if isinstance(default, bool):
+        return 0, 1, bool
+    if isinstance(default, int):
+        return int(not rate), np.inf, int
+    if rate or option in _SHARES:
+        return 0, 1, int | float
+    return (0 if option in _NOTHING else 1e-6), 1e6, int | float
+
+
+_SHARES = {"parents", "elite", "return_share", "cooling"}
+_NOTHING = {"penalty", "jitter"}
+"""Options that may be 0."""
 
 
 def searcher(
@@ -73,8 +92,17 @@ def searcher(
             raise DescriptionError(
                 f"searcher {name} has no option {option!r}", fix=f"give {', '.join(sorted(known)) or 'none'}"
             )
-        if not isinstance(value, int | float):
-            raise DescriptionError(f"option {option} of searcher {name} is {value!r}", fix="give a number")
+        least, most, kind = _range(option, known[option].default, option in rates)
+        if (
+            not isinstance(value, kind)
+            or isinstance(value, bool) != (kind is bool)
+            or not least <= value <= most
+        ):
+            words = {bool: "true or false", int: "a whole number"}.get(kind, "a number")
+            between = "" if kind is bool else f" from {least:g}" + (f" to {most:g}" if most < np.inf else "")
+            raise DescriptionError(
+                f"option {option} of searcher {name} is {value!r}", fix=f"give {words}{between}"
+            )
     given = dict(options or {})
     changed = {key: value for key, value in given.items() if key in rates}
     if changed:

@@ -76,7 +76,8 @@ def advance(searcher: Searcher, problem: Problem, state: State, scores: Array, b
     """
     others = getattr(searcher, "samples", scores.shape[1]) - scores.shape[1]
     valid = jnp.isfinite(scores[..., 0])
-    spent = state.spent[:, None] + others + jnp.cumsum(valid, 1, dtype=jnp.int32)
+    # A searcher's other samples lead to what it asks for next.
+    spent = state.spent[:, None] + jnp.cumsum(valid, 1, dtype=jnp.int32)
     within = valid & (spent <= budget)
     counted = jnp.where(within[..., None], scores, jnp.inf)
 
@@ -106,7 +107,7 @@ def advance(searcher: Searcher, problem: Problem, state: State, scores: Array, b
         best_scores=best_scores,
         evaluated=state.evaluated + jnp.where(state.spent < budget, jnp.int32(valid.shape[1]), 0),
         valid=state.valid + within.sum(1, dtype=jnp.int32),
-        spent=jnp.minimum(spent[:, -1], budget),
+        spent=jnp.minimum(spent[:, -1] + others, budget),
         step=state.step + 1,
     )
 

@@ -226,7 +226,7 @@ def _tile(space: MappingSpace, genes: Genes, draws: _Draws, rates: Rates, tiled:
     anything = 1 + _scaled(uniform, above)
     pieces = jnp.exp(uniform * jnp.log(above.astype(jnp.float32))).astype(jnp.int32)
     parted = -(-above // jnp.maximum(pieces, 1))
-    small = _scaled(uniform, (table <= above[:, None]).sum(1, dtype=jnp.int32))
+    small = _scaled(uniform, (new & (table <= above[:, None])).sum(1, dtype=jnp.int32))
     divisor = jnp.take_along_axis(table, small[:, None], 1)[:, 0]
     next_to = own + jnp.where(uniform < 0.5, -1, 1)
     ragged = jnp.select([kind < rates.uniform, rest < 0.35, rest < 0.8], [anything, parted, divisor], next_to)

@@ -105,6 +105,18 @@ def test_packings_with_little_room_have_a_bound() -> None:
         assert other is None or (other.cost >= exact.cost * (1 - 1e-12) and other.weight <= limit)
 
 
+def test_genetic_packing_is_no_straw_man() -> None:
+    """It comes near the optimum, where most options have no cost and many draws are beyond the limit."""
+    draws = np.random.default_rng(4)
+    weight = draws.random((20, 140)) * 1e5
+    cost = 1e6 / (0.05 + weight / 1e5) + draws.random((20, 140))
+    cost[draws.random(cost.shape) < 0.6] = np.inf
+    limit = 0.3 * weight.max(1).sum()
+    exact, other = pack(cost, weight, limit), genetic_packing(cost, weight, limit, 10_000, 0)
+    assert exact is not None and other is not None
+    assert exact.cost <= other.cost <= 1.2 * exact.cost and other.weight <= limit
+
+
 LAYERS = (
     Layer.of("conv", "CONV", {"K": 8, "C": 6, "Y": 12, "X": 12, "R": 3, "S": 3}),
     Layer.of("depthwise", "DSCONV", {"C": 12, "Y": 10, "X": 10, "R": 3, "S": 3}),

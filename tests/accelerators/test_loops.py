@@ -88,6 +88,7 @@ def test_designs_hold_when_evaluated_anew(run: Run, method: Any) -> None:
         assert found.latency >= found.roofline
         assert (found.l1_need, found.l2_need) == (design.hardware.l1_size, design.hardware.l2_size)
         assert outcome.history[-1].best[goal] == {"latency": design.latency, "edp": design.edp}[goal]
+        assert getattr(design, goal) == min(getattr(other, goal) for other in outcome.designs.values())
     figures = outcome.front.figures[:, :3]
     worse = (figures[:, None] <= figures[None]).all(-1) & (figures[:, None] < figures[None]).any(-1)
     assert len(figures) and not worse.any()

@@ -159,6 +159,9 @@ def test_pipelines(tmp_path: Path, console: Console) -> None:
         (("strategy=confuciux", "objectives=[edp]"), "which EDP is not"),
         (("mapspace.spatial=[Q]",), "spatial dimensions are"),
         (("mapspace.clusters=[999]",), "the mapping space is empty"),
+        (("seed=-1",), "seed is -1"),
+        (("budget.budgets.edge.simd_lanes=2",), "simd_lanes of the budget is 2"),
+        (("strategy=confuciux", "budget.budgets.edge.power=50"), "has one limit: the area"),
     ],
 )
 def test_refusals(tmp_path: Path, console: Console, overrides: tuple[str, ...], message: str) -> None:

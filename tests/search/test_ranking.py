@@ -78,3 +78,10 @@ def test_repeated_mappings_are_told() -> None:
     )
     mixed = genes[np.array([2, 0, 2, 1, 0])]
     assert np.asarray(repeated(mixed)).tolist() == [False, False, True, False, True]
+
+
+def test_a_small_archive_keeps_the_best_in_the_first_objective() -> None:
+    scores = jax.numpy.array([[9.0, 1, 5], [5, 9, 1], [1, 5, 9], [4, 4, 4]])
+    for count in (1, 2, 3, 4):
+        order, _ = front_first(scores, count)
+        assert int(order[0]) == 2 and len(set(order.tolist())) == count

@@ -153,6 +153,17 @@ def test_fused_steps_are_the_same_steps() -> None:
         assert same(rest.state, expected.state) and np.array_equal(rest.history.best, expected.history.best)
 
 
+def test_rows_do_not_know_of_each_other() -> None:
+    """Not of layers with more divisors, either."""
+    many = Layer.of("many", "CONV", {**SIZES, "K": 720})
+    for kind in (Genetic(POPULATION), Annealing(POPULATION)):
+        options, budget = MappingOptions(tiles="ragged"), Budget(steps=8)
+        alone = search(kind, Problem.of(CONV, HARDWARE, seeds=(3,), options=options), budget)
+        beside = search(kind, Problem.of([CONV, many], HARDWARE, seeds=(3,), options=options), budget)
+        assert np.array_equal(alone.history.best[:, 0], beside.history.best[:, 0])
+        assert same(alone.state.asked, jax.tree.map(lambda a: a[:1], beside.state.asked))
+
+
 def test_steps_under_scan_are_the_steps_of_the_driver() -> None:
     ours = Problem.of(CONV, HARDWARE, seeds=(5,), options=MappingOptions(1, 1))
     kind = Genetic(8)
@@ -229,6 +240,20 @@ def test_impossible_requests() -> None:
         searcher("magic", 10, HARDWARE, "latency")
     with pytest.raises(DescriptionError, match="no option 'speed'"):
         searcher("genetic", 10, HARDWARE, "latency", {"speed": 1})
+    for name, option, value in (
+        ("genetic", "parents", 5),
+        ("genetic", "tiles", 2.5),
+        ("genetic", "renewed", 1),
+        ("annealing", "warmest", 0),
+        ("annealing", "cooling", float("nan")),
+        ("gradient", "learning_rate", -5.0),
+        ("gradient", "descent", 2.5),
+        ("gradient", "temperatures", 0.5),
+    ):
+        with pytest.raises(DescriptionError, match=option):
+            searcher(name, POPULATION, HARDWARE, "latency", {option: value})
+    with pytest.raises(DescriptionError, match="at most"):
+        Budget(samples=3_000_000_000)
     with pytest.raises(DescriptionError, match="give a number"):
         searcher("genetic", 10, HARDWARE, "latency", {"order": "many"})
     with pytest.raises(DescriptionError, match="none of the"):
