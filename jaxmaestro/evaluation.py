@@ -62,9 +62,10 @@ def evaluate_batch(
     tuples, costs = np.arange(len(batch)), None
     shapes, general = shapes_on(devices), _general(batch)
     if general.any():
-        own = singles(batch, tuples[general[np.asarray(batch.mapping)]])
+        in_general = general[np.asarray(batch.mapping)]
+        own = singles(batch, tuples[in_general])
         costs = run_group(batch, own, shapes.general, precision, costs, threads, devices)
-        tuples = tuples[~general[np.asarray(batch.mapping)]]
+        tuples = tuples[~in_general]
     if len(tuples) > shapes.plain.rows:
         shared, tuples = share(batch, tuples, shapes.shared.nocs, shapes.shared.memories, LEAST_SHARED)
         costs = run_group(batch, shared, shapes.shared, precision, costs, threads, devices)

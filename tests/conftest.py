@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+
+import pytest
 
 _VARIABLE = "JAX_COMPILATION_CACHE_DIR"
 _made: str | None = None
@@ -14,6 +17,18 @@ _made: str | None = None
 if _VARIABLE not in os.environ:
     _made = os.environ[_VARIABLE] = tempfile.mkdtemp(prefix="jaxmaestro-tests-")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+
+
+@pytest.fixture(scope="module")
+def quickly() -> Iterator[None]:
+    """Searches are compiled in half the time; the cost model's program is as other tests have it."""
+    # Imported here: the folder above is for JAX to find.
+    from jaxmaestro.execution.programs import PLAIN, compiled
+    from tests.compiling import unoptimised
+
+    compiled(PLAIN, "exact")
+    with unoptimised():
+        yield
 
 
 def pytest_unconfigure() -> None:

@@ -48,8 +48,11 @@ SEARCHERS: dict[str, Callable[[int, Hardware, str], Any]] = {
 }
 """From a population, an accelerator and the first objective. ``gamma``: GAMMA's rates; ``genetic``: ours."""
 
-_GIVEN = {"population", "name", "rates", "hardware", "objective", "model", "starts", "roundings"}
-_GIVEN |= {"temperatures", "softness"}  # no numbers
+_GIVEN = {"population", "name", "rates", "hardware", "objective", "model", "starts", "roundings"} | {
+    "temperatures",
+    "softness",
+}
+"""Fields that are no options: given in another way, or no numbers."""
 
 
 def _range(option: str, default: Any, rate: bool) -> tuple[float, float, Any]:

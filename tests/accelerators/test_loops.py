@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import jax
 import numpy as np
 import pytest
 
@@ -27,7 +26,6 @@ from jaxmaestro.accelerators import (
 )
 from jaxmaestro.accelerators.problem import Arrays
 from jaxmaestro.description import DescriptionError, Layer
-from jaxmaestro.execution.programs import PLAIN, compiled
 
 BUDGET = Budget(area=0.02)
 SPACE = DesignSpace((8, 16, 32), (64,), (64,))
@@ -48,13 +46,7 @@ LOOPS: list[tuple[Run, Any]] = [(one_loop, ONE), (two_loop, TWO), (genetic_loop,
 IDS = ["one_loop", "two_loop", "genetic"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quickly() -> Iterator[None]:
-    """Searches are compiled in half the time; the cost model's program is as other tests have it."""
-    compiled(PLAIN, "exact")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+pytestmark = pytest.mark.usefixtures("quickly")
 
 
 def same(one: Outcome, other: Outcome) -> bool:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import pyarrow.csv
 import pyarrow.parquet
@@ -26,7 +24,6 @@ from experiments.command import CONF
 from experiments.stages import Stages
 from jaxmaestro import evaluate
 from jaxmaestro.description import DescriptionError
-from jaxmaestro.execution.programs import PLAIN, compiled
 from jaxmaestro.formats import read_hardware, read_mapping
 
 ROWS = (
@@ -44,13 +41,7 @@ TINY = (
 SMALL = (*TINY, "strategy.rounds=2", "strategy.steps=2", "strategy.population=32", "pictures=false")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quickly() -> Iterator[None]:
-    """Searches are compiled in half the time; the cost model's program is as other tests have it."""
-    compiled(PLAIN, "exact")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+pytestmark = pytest.mark.usefixtures("quickly")
 
 
 def composed(*overrides: str) -> DictConfig:

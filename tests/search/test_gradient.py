@@ -7,7 +7,6 @@ import pytest
 
 import jaxmaestro as jm
 from jaxmaestro.description import DescriptionError
-from jaxmaestro.execution.programs import PLAIN, compiled
 from jaxmaestro.mapspace import MappingOptions, MappingSpace
 from jaxmaestro.mapspace.choices import normal
 from jaxmaestro.search import Budget, Problem, RandomSearch, search
@@ -23,13 +22,7 @@ LAYERS = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quickly():
-    """Searchers are compiled in half the time; the cost model's program is as other tests have it."""
-    compiled(PLAIN, "exact")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+pytestmark = pytest.mark.usefixtures("quickly")
 
 
 @pytest.mark.parametrize(("least", "most", "tiles"), [(1, 1, "divisors"), (1, 2, "ragged"), (2, 3, "ragged")])

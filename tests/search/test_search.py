@@ -35,6 +35,7 @@ from jaxmaestro.search import (
 )
 from jaxmaestro.search.evaluation import evaluated, laid_out, scored, scoring, shape_for
 from jaxmaestro.search.objective import scores
+from tests.compiling import unoptimised
 
 HARDWARE = Hardware(
     num_pes=64, l1_size=200, l2_size=8000, noc_bandwidth=64, hop_latency=1, offchip_bandwidth=64
@@ -48,11 +49,10 @@ QUICKLY = {"xla_backend_optimization_level": 0}  # compiled, that is
 
 
 @pytest.fixture
-def quickly() -> Iterator[None]:
-    """Programs are compiled in a third of the time, and run slower."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+def briefly() -> Iterator[None]:
+    """As ``quickly``, for single tests."""
+    with unoptimised():
+        yield
 
 
 def problem(objectives: tuple[str, ...] = ("latency", "energy"), archive: int = 1) -> Problem:
@@ -121,7 +121,7 @@ def test_interrupted_in_the_middle(tmp_path: Path) -> None:
     assert same(search(kind, ours, budget, kept[0]).state, search(kind, ours, budget).state)
 
 
-@pytest.mark.usefixtures("quickly")
+@pytest.mark.usefixtures("briefly")
 def test_crowded_chunks_leave_nothing_out() -> None:
     """Ragged mappings with more sub-tiles than a chunk has room for are evaluated among fewer."""
     layer = Layer.of("ragged", "CONV", {"K": 61, "C": 59, "Y": 57, "X": 53, "R": 3, "S": 3})
@@ -145,7 +145,7 @@ def test_crowded_chunks_leave_nothing_out() -> None:
         assert np.array_equal(program(ours, asked), expected.reshape(1, 64, 1))
 
 
-@pytest.mark.usefixtures("quickly")
+@pytest.mark.usefixtures("briefly")
 def test_fused_steps_are_the_same_steps() -> None:
     """One program for several steps: the same state and history, to the same end, resumed either way."""
     kind = Genetic(12)
@@ -164,7 +164,7 @@ def test_fused_steps_are_the_same_steps() -> None:
         assert same(rest.state, expected.state) and np.array_equal(rest.history.best, expected.history.best)
 
 
-@pytest.mark.usefixtures("quickly")
+@pytest.mark.usefixtures("briefly")
 def test_rows_do_not_know_of_each_other() -> None:
     """Not of layers with more divisors, either."""
     many = Layer.of("many", "CONV", {**SIZES, "K": 720})

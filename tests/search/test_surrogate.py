@@ -10,7 +10,6 @@ import pytest
 import jaxmaestro as jm
 from jaxmaestro.description import DescriptionError
 from jaxmaestro.encoding.encode import encode_hardware
-from jaxmaestro.execution.programs import PLAIN, compiled
 from jaxmaestro.mapspace import MappingOptions, MappingSpace
 from jaxmaestro.search.relaxation import Softness, relaxed
 from jaxmaestro.search.relaxation_coordinates import drawn
@@ -23,13 +22,7 @@ LAYER = jm.Layer.of("conv", "CONV", {"K": 128, "C": 96, "R": 3, "S": 3, "Y": 30,
 SMALL = Settings(samples=1000, width=64, hidden=2, steps=1500, batch=128)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quickly():
-    """Searchers are compiled in half the time; the cost model's program is as other tests have it."""
-    compiled(PLAIN, "exact")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+pytestmark = pytest.mark.usefixtures("quickly")
 
 
 @pytest.fixture(scope="module")
