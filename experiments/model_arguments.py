@@ -77,7 +77,7 @@ def _stored_as(text: str, name: str) -> str:
 def _network(spec: str, taken: set[str]) -> str:
     """A name for the network of a spec that nothing beside it has."""
     parsed = parse_spec(spec)
-    stem = Path(parsed.target).stem if parsed.framework == "onnx" else parsed.name
+    stem = Path(parsed.target).stem if parsed.framework in ("onnx", "maestro") else parsed.name
     name = plain = re.sub(r"\W+", "_", stem).strip("_") or "network"
     number = 2
     while name in taken:
@@ -93,7 +93,7 @@ def _fix(text: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(text, known, 3, 0.5)
     every = f"Available options in 'model': {'; '.join(known)};"
     there = f"did you mean {' or '.join(near)}?" if near else every
-    return f"{there} Or give a spec, such as torch:torchvision.models.resnet50@1x3x224x224 or net.onnx"
+    return f"{there} Or give a spec, such as torch:torchvision.models.resnet50@1x3x224x224, net.onnx or net.m"
 
 
 def split(text: str) -> list[str]:

@@ -35,7 +35,7 @@ def execute(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "spec",
         help="zoo:NAME[:OPTION=VALUE...], FRAMEWORK:MODULE.NAME[:ARGUMENT...][@SHAPE[+SHAPE...]] of torch, "
-        "keras or jax, or the path of an .onnx file",
+        "keras or jax, or the path of an .onnx file or of MAESTRO's model or mapping file (.m)",
     )
     parser.add_argument("--model-out", metavar="FILE", help="write the layers as a MAESTRO model file")
     parser.add_argument("--mapping-out", metavar="FILE", help="write them with --dataflow, as a mapping file")

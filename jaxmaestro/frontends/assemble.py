@@ -53,7 +53,7 @@ def assemble(
                 Unmapped(f"empty {type(each.operator).__name__.lower()}", "other", each.count, 0, 0)
             )
             continue
-        described = describe(_unique(_plain(each.name), names), each.operator, style)
+        described = describe(unique_name(_plain(each.name), names), each.operator, style)
         entries.append(
             WorkloadLayer(
                 described.layer,
@@ -74,12 +74,12 @@ def _plain(name: str) -> str:
     return re.sub(r"[\s,\-<>():;{}]+", "_", re.sub(r"//+", "/", name)).strip("_/") or "layer"
 
 
-def _unique(name: str, names: dict[str, int]) -> str:
+def unique_name(name: str, names: dict[str, int]) -> str:
     """The name, numbered from the second time on; ``names`` counts them."""
     names[name] = names.get(name, 0) + 1
     if names[name] == 1:
         return name
-    return _unique(f"{name}_{names[name]}", names)
+    return unique_name(f"{name}_{names[name]}", names)
 
 
 def _with_batch(entries: Sequence[WorkloadLayer]) -> Iterable[WorkloadLayer]:

@@ -20,14 +20,16 @@ from jaxmaestro.frontends.describe import Style
 from jaxmaestro.frontends.extras import needed, one_line
 from jaxmaestro.frontends.workload import Workload
 
-FRAMEWORKS = ("torch", "keras", "jax", "onnx", "zoo")
+FRAMEWORKS = ("torch", "keras", "jax", "onnx", "maestro", "zoo")
 """What may stand before the first colon of a spec."""
 
 _FIX = (
     "write FRAMEWORK:MODULE.NAME[:ARGUMENT...][@SHAPE[+SHAPE...]], such as "
-    "torch:timm.create_model:resnet50@1x3x224x224, or zoo:NAME[:OPTION=VALUE...], or an .onnx file's path"
+    "torch:timm.create_model:resnet50@1x3x224x224, or zoo:NAME[:OPTION=VALUE...], or the path of an "
+    ".onnx file or of MAESTRO's model file (.m)"
 )
 _ZOO_FIX = "give its options, such as zoo:resnet18:image=160:batch=8"
+_FILES = {".onnx": "onnx", ".m": "maestro"}
 _SHAPE = re.compile(r"(?:(\w+):)?(\d+(?:x\d+)*)")
 
 
@@ -51,7 +53,7 @@ class Spec:
 def is_spec(text: str) -> bool:
     """Whether a text names a model of another framework, and no group of a configuration."""
     head = text.partition("@")[0]
-    return head.endswith(".onnx") or (head.partition(":")[0] in FRAMEWORKS and ":" in head)
+    return head.endswith(tuple(_FILES)) or (head.partition(":")[0] in FRAMEWORKS and ":" in head)
 
 
 def parse_spec(text: str) -> Spec:
@@ -59,8 +61,9 @@ def parse_spec(text: str) -> Spec:
 
     ``FRAMEWORK:MODULE.NAME``, then arguments as ``:VALUE`` or ``:KEY=VALUE`` (or as a call,
     ``MODULE.NAME(VALUE, KEY=VALUE)``), then ``@SHAPE``, several joined by ``+``: ``1x3x224x224``, or
-    ``int64:1x128`` with a type. Values are Python's literals; other words are texts. ONNX files are given
-    by their path, with or without ``onnx:``. ``zoo:NAME`` is a network of :mod:`jaxmaestro.zoo`, with its
+    ``int64:1x128`` with a type. Values are Python's literals; other words are texts. Files of ONNX
+    (``.onnx``) and MAESTRO (``.m``) are given by their path, with or without ``onnx:`` or ``maestro:`` (which
+    other endings need). ``zoo:NAME`` is a network of :mod:`jaxmaestro.zoo`, with its
     options as ``:KEY=VALUE``.
 
     Raises:
@@ -71,13 +74,12 @@ def parse_spec(text: str) -> Spec:
     framework, colon, target = head.partition(":")
     if framework == "zoo" and colon:
         return _zoo(target, shapes, text)
-    if head.endswith(".onnx"):
-        path = target if framework == "onnx" and colon else head
-        return Spec("onnx", path, shapes=shapes)
-    if not colon or framework not in FRAMEWORKS or not target:
+    if not colon or framework not in FRAMEWORKS:
+        framework, target = _FILES.get(Path(head).suffix, ""), head
+    if not framework or not target:
         raise DescriptionError(f"'{text}' names no model", fix=_FIX)
-    if framework == "onnx":
-        return Spec("onnx", target, shapes=shapes)
+    if framework in _FILES.values():
+        return Spec(framework, target, shapes=shapes)
     target, arguments, keywords = _parts(target, text)
     if not re.fullmatch(r"\w+(\.\w+)+", target):
         raise DescriptionError(f"'{target}' in '{text}' is no MODULE.NAME", fix=_FIX)
@@ -109,11 +111,15 @@ def workload_of(spec: str, *shapes: Any, **options: Any) -> Workload:
         if shapes:
             raise DescriptionError(f"'{spec}' takes no shapes", fix=_ZOO_FIX)
         return zoo.workload(parsed.target, **{"padding": Style().padding, **dict(parsed.keywords), **options})
+    if parsed.framework in _FILES.values() and options.pop("training", False):
+        raise DescriptionError(f"{parsed.target} has no backward pass", fix="train what it was made from")
+    if parsed.framework == "maestro":
+        from jaxmaestro.frontends.maestro_models import from_maestro
+
+        if inputs:
+            raise DescriptionError(f"'{spec}' takes no shapes", fix="the file has the sizes of its layers")
+        return from_maestro(parsed.target, **_known(options, from_maestro))
     if parsed.framework == "onnx":
-        if options.pop("training", False):
-            raise DescriptionError(
-                f"{parsed.target} has no backward pass", fix="train what the file was exported from"
-            )
         from jaxmaestro.frontends.onnx_models import from_onnx
 
         return from_onnx(parsed.target, *inputs, **_known(options, from_onnx))

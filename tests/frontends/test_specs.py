@@ -31,6 +31,9 @@ from jaxmaestro.frontends.specs import Spec, is_spec, parse_spec, workload_of, w
         ("some/folder-1/net.onnx@1x3", Spec("onnx", "some/folder-1/net.onnx", shapes=("float32[1,3]",))),
         ("onnx:net.onnx", Spec("onnx", "net.onnx")),
         ("onnx:net.bin", Spec("onnx", "net.bin")),
+        ("folder/net.v2.m", Spec("maestro", "folder/net.v2.m")),
+        ("maestro:net.txt", Spec("maestro", "net.txt")),
+        ("jax:folder.m@4", Spec("jax", "folder.m", shapes=("float32[4]",))),
         ("zoo:resnet18", Spec("zoo", "resnet18")),
         (
             "zoo:llama_decode:size=13b:cache=7",
@@ -44,7 +47,7 @@ def test_the_parts_of_a_spec(text: str, spec: Spec) -> None:
     assert is_spec(text)
 
 
-@pytest.mark.parametrize("text", ["resnet50", "net.m", "tensorflow:a.b", "models/resnet"])
+@pytest.mark.parametrize("text", ["resnet50", "net.mm", "tensorflow:a.b", "models/resnet"])
 def test_other_texts_are_no_specs(text: str) -> None:
     assert not is_spec(text)
 
@@ -76,6 +79,8 @@ def test_specs_need_no_quotes_in_hydra(text: str) -> None:
         ("zoo:ncf:2", "'zoo:ncf:2' is no network of the zoo with options"),
         ("zoo:nfc", "the zoo has no network 'nfc'; did you mean ncf"),
         ("zoo:ncf:size=2", "ncf has no option size"),
+        ("missing.m", "missing.m: cannot be read"),
+        ("net.m@1x3", "'net.m@1x3' takes no shapes; the file has the sizes of its layers"),
         ("missing.onnx", "missing.onnx: cannot be read|onnx is not installed"),
     ],
 )
@@ -114,6 +119,30 @@ def test_a_jax_module_and_its_files(tmp_path: Path) -> None:
     empty = workload_of("jax:jax.numpy.tanh@4")
     with pytest.raises(DescriptionError, match="tanh has no layers to write"):
         write_described(empty, model)
+
+
+def test_a_file_of_maestro(tmp_path: Path) -> None:
+    path = tmp_path / "net.m"
+    path.write_text(
+        "Network net {\n"
+        "  Layer A { Type: CONV Stride { X: 2, Y: 2 } Dimensions { K: 8, C: 3, R: 3, S: 3, Y: 9, X: 9 } }\n"
+        "  Layer B { Type: GEMM Dimensions { M: 4, N: 5, K: 6 } Dataflow { SpatialMap(1,1) K; } }\n"
+        "  Layer A { Type: CONV Dimensions { K: 8, C: 8, R: 1, S: 1, Y: 4, X: 4 } }\n"
+        "}\n"
+    )
+    workload = workload_of(str(path), padding="exact")
+    assert workload.name == "net" and workload.counts.tolist() == [1, 1, 1]
+    assert [layer.name for layer in workload.layers] == ["A", "B", "A_2"]
+    read = [each.layer for each in jm.read_model(path)]
+    assert [layer.shape for layer in workload.layers] == [layer.shape for layer in read]
+    assert workload.macs == workload.layer_macs == 8 * 3 * 9 * 16 + 4 * 5 * 6 + 64 * 16
+    with pytest.raises(DescriptionError, match="padding is 'none'"):
+        workload_of(str(path), padding="none")
+    with pytest.raises(DescriptionError, match=r"net\.m has no backward pass"):
+        workload_of(str(path), training=True)
+    path.write_text("Network net {\n  Layer A { Type: CONV Dimensions { K: 8 } }\n}\n")
+    with pytest.raises(DescriptionError, match=r"net\.m:2:\d+: layer A"):
+        workload_of(str(path))
 
 
 def test_a_network_of_the_zoo() -> None:
