@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--gamma", type=Path, help="a checkout of maestro-project/gamma")
     parser.add_argument("--models", nargs="+", default=list(MODELS))
     parser.add_argument("--hw", default="gamma", choices=ACCELERATORS)
-    parser.add_argument("--objectives", nargs="+", default=["latency", "edp"])
+    parser.add_argument("--objectives", nargs="*", default=["latency", "edp"])
     parser.add_argument("--searchers", nargs="+", default=["genetic"])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--samples", type=int, default=10_000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 
+import jax
 import numpy as np
 
 import jaxmaestro as jm
@@ -53,6 +54,7 @@ def main() -> None:
         if size > LIMIT:
             print(f"{layer.name:11}{title:22}{objective:>9}{size:>11,}  not listed")
             continue
+        jax.clear_caches()  # every space has programs of its own: together they take all memory maps
         objectives = (objective, "energy" if objective == "latency" else "latency")
         optimum = exhaustive(layer, HARDWARE, objectives, options, LIMIT)
         problem = Problem.of(layer, HARDWARE, objectives, range(1, arguments.seeds + 1), options)

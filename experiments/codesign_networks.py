@@ -35,7 +35,7 @@ from experiments.codesign_networks_schema import (
 )
 from experiments.command import run_command
 from experiments.map_schema import options_of
-from experiments.networks import networks_of, resolved
+from experiments.networks import check_batches, networks_of, resolved
 from experiments.results import write_csv, write_parquet
 from experiments.run_folder import ROOT, digest, prepare, provenance
 from experiments.stages import Stages
@@ -83,6 +83,7 @@ def design_networks(settings: DictConfig, folder: Path, console: Console) -> lis
     if not 0 <= config.seed < 2**32:
         raise DescriptionError(f"seed is {config.seed}", fix="give one from 0 to 2**32 - 1")
     networks = networks_of(config.model)
+    check_batches(networks)
     if config.together:
         joined = [pair for rows in networks.values() for pair in rows]
         networks = {"+".join(networks): joined}

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import hydra
+import jax
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from rich.console import Console
@@ -53,6 +54,7 @@ def run_command(work: Work, config: str, chosen: str = "") -> None:
 
 
 def _job(work: Work, settings: DictConfig) -> None:
+    release_programs()
     console = make_console()
     folder = Path(HydraConfig.get().runtime.output_dir)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -72,6 +74,22 @@ def _job(work: Work, settings: DictConfig) -> None:
     for path in written:
         console.print(f"  {path.name:22s} {path.stat().st_size / 1e6:8.2f} MB")
     console.print(f"  {'run.json':22s} configuration, versions, git state")
+
+
+def release_programs(share: float = 0.5) -> bool:
+    """Drop the compiled programs of earlier jobs of a multirun if they hold this share of the memory maps.
+
+    Each program takes hundreds of them, and without any left LLVM ends the process. True where it did so.
+    """
+    try:
+        most = int(Path("/proc/sys/vm/max_map_count").read_text())
+        held = Path("/proc/self/maps").read_bytes().count(b"\n")
+    except (OSError, ValueError):  # not Linux
+        return False
+    if held <= share * most:
+        return False
+    jax.clear_caches()
+    return True
 
 
 def _drop_if_empty(folder: Path) -> None:

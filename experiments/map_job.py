@@ -24,7 +24,7 @@ from experiments.map_results import (
     write_mappings,
 )
 from experiments.map_schema import MapConfig, options_of, register
-from experiments.networks import networks_of, plain_model
+from experiments.networks import check_batches, networks_of, plain_model
 from experiments.results import write_csv, write_parquet
 from experiments.run_folder import ROOT, digest, prepare, provenance
 from experiments.schema import HardwareConfig
@@ -59,6 +59,7 @@ def map_layers(settings: DictConfig, folder: Path, console: Console) -> list[Pat
     """
     config: MapConfig = validated(settings, MapConfig)
     hardware, networks = accelerator(config.hw), networks_of(config.model)
+    check_batches(networks)
     layers = distinct([layer for rows in networks.values() for layer, _ in rows])
     options = options_of(config.mapspace)
     check(config)

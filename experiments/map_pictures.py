@@ -16,6 +16,7 @@ from experiments.map_results import Result
 from experiments.map_schema import MapConfig
 from jaxmaestro.description import Layer
 from jaxmaestro.results.files import atomic
+from jaxmaestro.search.objective import UNITS
 
 _FRONTS = 6  # layers whose fronts are drawn
 
@@ -85,7 +86,8 @@ def _fronts(result: Result, layers: dict[Any, Layer], config: MapConfig, path: P
         for seed, front in zip(config.seeds, own, strict=True):
             axis.plot(front[:, 0], front[:, 1], ".", label=f"seed {seed}")
         told = f", hypervolume {np.median(volumes):.3f}" if np.isfinite(volumes).any() else ""
-        axis.set(xlabel=config.objectives[0], ylabel=config.objectives[1])
+        first, second = (f"{name}, {UNITS[name]}" for name in config.objectives[:2])
+        axis.set(xlabel=first, ylabel=second)
         every = np.concatenate(own)
         scales = ((axis.xaxis, axis.set_xscale), (axis.yaxis, axis.set_yscale))
         for column, (line, scale) in enumerate(scales):

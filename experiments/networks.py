@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.schema import LayerRow, ModelConfig, NetworkConfig
 from jaxmaestro.description import UNLIMITED, DescriptionError, Layer
+from jaxmaestro.description.network import batched_tensors
 
 if TYPE_CHECKING:
     from jaxmaestro.frontends.workload import Workload
@@ -42,6 +43,23 @@ def network_layers(name: str, network: NetworkConfig) -> list[tuple[Layer, int]]
     if not layers:
         raise DescriptionError(f"model.networks.{name}.layers is empty", fix="give it layers or a spec")
     return layers
+
+
+def check_batches(networks: dict[str, list[tuple[Layer, int]]]) -> None:
+    """Raises DescriptionError where layers of one type have a dimension N and others have not.
+
+    A mapping file, in which a search leaves its mappings, cannot hold both.
+    """
+    for name, rows in networks.items():
+        layers = [layer for layer, _ in rows]
+        for layer, batched in zip(layers, batched_tensors(layers), strict=True):
+            if batched != ("N" in layer):
+                has = "no dimension N, unlike the first" if batched else "a dimension N, unlike the first"
+                raise DescriptionError(
+                    f"it has {has} {layer.type.tensors.value} layer of {name}",
+                    layer=layer.name,
+                    fix="give N to all layers of the type (1 is no batch), or to none",
+                )
 
 
 def network_macs(network: NetworkConfig) -> int:

@@ -87,6 +87,11 @@ class Budget:
         area = self.area is None or self.area_of(hardware) <= self.area
         return area and (self.power is None or reference_power(hardware) <= self.power)
 
+    def cost_of(self, hardware: Hardware) -> str:
+        """What of the limited resources the accelerator takes, in words."""
+        parts = [] if self.area is None else [f"{self.area_of(hardware):.6g} mm^2"]
+        return " and ".join(parts + ([] if self.power is None else [f"{reference_power(hardware):.6g} mW"]))
+
     def memory(self, point: Hardware) -> int:
         """Bytes that the limits leave ``num_pes * l1_size + l2_size`` of this accelerator; below 0: none.
 

@@ -80,9 +80,7 @@ def check(
                 f"{name}: {costs.runtime[place]:,} cycles are below the roofline of {least:,.0f}"
             )
     if not budget.keeps(hardware):
-        raise RefusedError(
-            f"{network.name}: {budget.area_of(hardware):.6g} mm^2 are beyond the budget of {budget}"
-        )
+        raise RefusedError(f"{network.name}: {budget.cost_of(hardware)} are beyond the budget of {budget}")
     found = Checked(
         latency=float(costs.runtime.astype(np.float64) @ many),
         energy=float(costs.energy @ many),

@@ -7,7 +7,7 @@ import itertools
 
 import numpy as np
 
-from jaxmaestro.accelerators.budget import Budget, buffer_bytes
+from jaxmaestro.accelerators.budget import Budget, buffer_bytes, reference_power
 from jaxmaestro.description import DescriptionError, Hardware
 
 SMALLEST = 6
@@ -54,10 +54,11 @@ class DesignSpace:
         found = tuple(point for point in every if budget.memory(point) >= buffer_bytes(self.least(point)))
         if not found:
             least = [self.least(point) for point in every]
-            smallest = min(least, key=budget.area_of)
+            price = budget.area_of if budget.area is not None else reference_power
+            smallest = min(least, key=price)
             raise DescriptionError(
                 f"no accelerator of the space is within the budget of {budget}: the smallest, "
-                f"{smallest.num_pes} PEs, takes {budget.area_of(smallest):.3g} mm^2",
+                f"{smallest.num_pes} PEs, takes {budget.cost_of(smallest)}",
                 fix="give a larger budget or fewer PEs",
             )
         return found

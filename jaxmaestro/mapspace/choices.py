@@ -32,12 +32,16 @@ def normal(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Arra
 
 
 def divisors_of(extent: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """Divisors of every number ``[..., q]``, ascending, the last repeated up to the longest list."""
+    """Divisors of every number ``[..., q]``, ascending, the last repeated.
+
+    ``q`` is 8, 16, 32, ..., as the longest list needs: few lengths, so that searches of different layers
+    share their compiled programs.
+    """
     lists = []
     for number in extent.reshape(-1).tolist():
         low = [n for n in range(1, int(number**0.5) + 1) if number % n == 0]
         lists.append(sorted({*low, *(number // n for n in low)}))
-    width = max(map(len, lists))
+    width = max(8, 1 << (max(map(len, lists)) - 1).bit_length())
     table = np.array([found + [found[-1]] * (width - len(found)) for found in lists], np.int32)
     return table.reshape(*extent.shape, width)
 

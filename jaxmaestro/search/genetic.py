@@ -29,20 +29,22 @@ class Survivors:
 class Genetic:
     """Each step ``population`` children of ``parents`` survivors; of these ``elite`` outlive their children.
 
-    Survivors are the best different mappings of the elite and the children. With fewer that are valid
-    than parents are asked for, the places are taken by new mappings.
+    Survivors are the best different mappings of the elite and the children, of one kind (levels and spatial
+    dimensions) at most so many as ``alike`` says: a search that knows one kind alone does not leave it any
+    more. With fewer that are valid than parents are asked for, the places are taken by new mappings.
     """
 
     population: int = 100
-    parents: float = 0.4  # share of the population that has children
+    parents: float = 0.2  # share of the population that has children
     elite: float = 0.05  # share that competes with the children
     renewed: bool = True  # new mappings in the place of children that are nothing new: small spaces run out
+    alike: float = 0.5  # share of the parents that may have the same levels and spatial dimensions
     rates: Rates = TUNED
 
     @classmethod
     def gamma(cls, population: int = 100) -> Genetic:
         """With the rates of GAMMA's program, which has as many parents and as large an elite."""
-        return cls(population, renewed=False, rates=Rates())
+        return cls(population, parents=0.4, renewed=False, alike=1.0, rates=Rates())
 
     @property
     def _survivors(self) -> int:
@@ -67,7 +69,11 @@ class Genetic:
         known = jnp.where(repeated(pool)[:, None], jnp.inf, known)
         # Without a score, new ones come before those that have failed.
         failed = jnp.arange(known.shape[0]) < elite + self.population
-        order = lexicographic(known, failed)[: self._survivors]
+        order = lexicographic(known, failed)
+        if self.alike < 1:  # a searcher's own option, so static
+            most = max(int(self._survivors * self.alike), 1)
+            order = order[jnp.argsort(_alike_before(pool, order) >= most, stable=True)]
+        order = order[: self._survivors]
         survivors = Survivors(pool[order], known[order])
         pairs = whole_numbers(k_pairs, (2, self.population), 0, self._survivors)
         children = vary(space, survivors.genes[pairs[0]], survivors.genes[pairs[1]], k_vary, self.rates)
@@ -77,3 +83,11 @@ class Genetic:
             other = jax.tree.map(lambda a: jnp.resize(a, (self.population, *a.shape[1:])), fresh)
             children = where(repeated(both)[self._survivors :], other, children)
         return survivors, children
+
+
+def _alike_before(genes: Genes, order: Array) -> Array:
+    """How many of its levels and spatial dimensions stand before each in ``order [n]``, int32 ``[n]``."""
+    used = jnp.arange(genes.spatial.shape[1]) < genes.levels[:, None]
+    kind = jnp.where(used, genes.spatial, -1)[order]
+    same = (kind[:, None] == kind[None]).all(-1)
+    return jnp.tril(same, -1).sum(1, dtype=jnp.int32)

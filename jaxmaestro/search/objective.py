@@ -19,7 +19,9 @@ OBJECTIVES: dict[str, Callable[[Costs], Array]] = {
     "area": lambda costs: costs.area.astype(jnp.float64),
     "power": lambda costs: costs.power.astype(jnp.float64),
 }
-"""Cycles, nJ, nJ cycles, um^2, mW; all minimised."""
+"""All are minimised; :data:`UNITS` has their units."""
+
+UNITS = {"latency": "cycles", "energy": "nJ", "edp": "nJ cycles", "area": "um^2", "power": "mW"}
 
 
 def check_objectives(names: tuple[str, ...]) -> None:

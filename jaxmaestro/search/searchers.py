@@ -66,7 +66,7 @@ def _range(option: str, default: Any, rate: bool) -> tuple[float, float, Any]:
     return (0 if option in _NOTHING else 1e-6), 1e6, int | float
 
 
-_SHARES = {"parents", "elite", "return_share", "cooling"}
+_SHARES = {"parents", "elite", "alike", "return_share", "cooling"}
 _NOTHING = {"penalty", "jitter"}
 """Options that may be 0."""
 

@@ -54,6 +54,8 @@ def test_no_room() -> None:
     assert EDGE.memory(POINT.replace(num_pes=709)) < 709
     with pytest.raises(DescriptionError, match=r"the smallest, 1,?000 PEs, takes 0\.28"):
         DesignSpace((1000, 2000), (16,), (16,)).points(EDGE)
+    with pytest.raises(DescriptionError, match=r"of 100 mW: the smallest, 1,?000 PEs, takes \d{4,}\S* mW;"):
+        DesignSpace((2000, 1000), (16,), (16,)).points(Budget(power=100.0))
     with pytest.raises(DescriptionError, match="num_pes of the accelerators"):
         DesignSpace((), (16,), (16,))
     for wrong in ({}, {"area": -1.0}, {"area": 1.0, "model": "cacti"}, {"power": float("nan")}):

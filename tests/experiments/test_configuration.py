@@ -8,10 +8,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import jax
 import pytest
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
+from experiments import command
 from experiments.job import CONF, validated
 from experiments.workloads import build_space
 from jaxmaestro.description import Cluster, DescriptionError, SpatialMap, Sz, TemporalMap
@@ -127,3 +129,12 @@ def test_the_command_refuses_in_one_line(tmp_path: Path, override: str, named: s
     assert named in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     assert not [path for path in tmp_path.glob("outputs/sweep/*")]
+
+
+def test_a_multirun_lets_go_of_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only when they hold more than a share of the memory maps that Linux gives a process."""
+    called: list[bool] = []
+    monkeypatch.setattr(jax, "clear_caches", lambda: called.append(True))
+    assert not command.release_programs(1.0) and not called
+    linux = Path("/proc/self/maps").exists()
+    assert command.release_programs(0.0) == linux == bool(called)

@@ -171,3 +171,7 @@ def test_a_layer_without_valid_mappings(tmp_path: Path, console: Console) -> Non
     assert not (tmp_path / "tiny.m").exists()
     assert {row["layer"] for row in pyarrow.csv.read_csv(tmp_path / "best.csv").to_pylist()} == {"fc"}
     assert "tiny: some layers have no valid mapping" in console.export_text()
+    listed = (*tiny, "mapspace=flat", "search=exhaustive", "pictures=false")
+    map_layers(composed(*listed), tmp_path / "all", console)
+    assert {row["layer"] for row in pyarrow.csv.read_csv(tmp_path / "all/best.csv").to_pylist()} == {"fc"}
+    assert "tiny: some layers have no valid mapping" in console.export_text()

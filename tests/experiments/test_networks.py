@@ -12,7 +12,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.job import CONF, validated
 from experiments.model_arguments import with_specs
-from experiments.networks import network_layers, network_macs, networks_of, plain_model, resolved, told
+from experiments.networks import (
+    check_batches,
+    network_layers,
+    network_macs,
+    networks_of,
+    plain_model,
+    resolved,
+    told,
+)
 from experiments.run_folder import fingerprint, provenance
 from experiments.schema import LayerRow, ModelConfig, NetworkConfig
 from jaxmaestro import zoo
@@ -22,6 +30,19 @@ Compose = Callable[..., DictConfig]
 GetNetwork = Callable[[str], NetworkConfig]
 TABLES = sorted(Path(__file__).with_name("tables").glob("*.yaml"))
 SMALL = "tests.experiments.models.Blocks:(2,1)@1x16x16x3"
+
+
+def test_layers_with_and_without_n_are_refused() -> None:
+    sizes = {"K": 8, "C": 8, "R": 1, "S": 1, "Y": 8, "X": 8}
+    one, other = Layer.of("one", "CONV", {**sizes, "N": 2}), Layer.of("other", "TRCONV", sizes)
+    depthwise = Layer.of("depthwise", "DSCONV", {**sizes, "K": 1})
+    check_batches({"net": [(one, 1), (depthwise, 1)], "next": [(other, 3)]})
+    with pytest.raises(
+        DescriptionError, match="other: it has no dimension N, unlike the first CONV layer of net"
+    ):
+        check_batches({"net": [(one, 1), (other, 1)]})
+    with pytest.raises(DescriptionError, match="one: it has a dimension N, unlike the first"):
+        check_batches({"net": [(other, 1), (one, 1)]})
 
 
 @pytest.fixture

@@ -105,6 +105,16 @@ def test_it_beats_random_search_with_as_many_samples(found):
     assert np.exp(np.log(np.minimum(gain, 1e3)).mean()) > 2
 
 
+def test_a_budget_below_one_step_scores_its_first_mappings(found):
+    problem, gradient, *_ = found
+    small = search(gradient, problem, Budget(samples=20))
+    assert (np.asarray(small.state.spent) == 20).all()
+    # Before any gradient step is charged, its first mappings are scored and, as far as valid, kept.
+    assert (np.asarray(small.state.evaluated) == gradient.population).all()
+    valid = np.asarray(small.state.valid) > 0
+    assert valid.any() and np.array_equal(np.isfinite(small.state.best_scores[:, 0, 0]), valid)
+
+
 def test_what_it_reports_is_the_exact_model_s_score(found):
     problem, _, _, ours, _ = found
     best = jax.tree.map(np.asarray, ours.state.best)

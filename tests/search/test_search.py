@@ -15,7 +15,7 @@ import jaxmaestro as jm
 from jaxmaestro.description import DescriptionError, Hardware, Layer
 from jaxmaestro.encoding.encode import encode_hardware
 from jaxmaestro.execution.programs import GENERAL, compiled
-from jaxmaestro.mapspace import MappingOptions
+from jaxmaestro.mapspace import MappingOptions, MappingSpace
 from jaxmaestro.search import (
     NSGA2,
     Annealing,
@@ -275,6 +275,31 @@ def test_options_reach_the_searcher() -> None:
     made = searcher("genetic", 10, HARDWARE, "latency", {"elite": 0.3, "order": 0.9})
     assert isinstance(made, Genetic)
     assert (made.population, made.elite, made.rates.order) == (10, 0.3, 0.9)
+
+
+def test_no_kind_of_mapping_takes_all_places(briefly: None) -> None:
+    """At most half of the parents have the levels and spatial dimensions of the best."""
+    space = MappingSpace.of(CONV, HARDWARE.num_pes, MappingOptions(tiles="ragged"))
+
+    def kept(alike: float) -> tuple[np.ndarray, np.ndarray]:
+        """Scores of the parents, and of all: below 2 of one kind."""
+        kind = Genetic(40, alike=alike)
+
+        def step() -> tuple[jax.Array, jax.Array]:
+            memory, asked = kind.start(space, jax.random.key(3), 1)
+            one = (asked.levels == 2) & (asked.spatial[:, :2] == asked.spatial[0, :2]).all(1)
+            scores = jnp.where(one, 1.0, 2.0) + jnp.arange(40) / 100
+            memory, _ = kind.update(space, memory, asked, scores[:, None], jax.random.key(4))
+            return memory.scores[:, 0], scores
+
+        with jax.enable_x64(True):
+            parents, scores = jax.jit(step)()
+        return np.asarray(parents), np.asarray(scores)
+
+    for alike, most in ((0.5, 4), (1.0, 8)):
+        parents, scores = kept(alike)
+        assert (parents < 2).sum() == min(most, (scores < 2).sum()) > 0
+        assert parents[0] == scores.min()
 
 
 def test_nothing_valid_is_said_and_survived() -> None:
