@@ -83,10 +83,10 @@ def design_networks(settings: DictConfig, folder: Path, console: Console) -> lis
     if not 0 <= config.seed < 2**32:
         raise DescriptionError(f"seed is {config.seed}", fix="give one from 0 to 2**32 - 1")
     networks = networks_of(config.model)
-    check_batches(networks)
     if config.together:
         joined = [pair for rows in networks.values() for pair in rows]
         networks = {"+".join(networks): joined}
+    check_batches(networks)
     manifest = provenance(settings, networks_mark(settings), "experiments.codesign", config.seed)
     if config.strategy.name == "confuciux":
         from experiments.codesign_pipelines import assign_pipelines

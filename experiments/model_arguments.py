@@ -67,7 +67,7 @@ def _option(text: str, known: Sequence[str], taken: set[str]) -> str:
 
 def _stored_as(text: str, name: str) -> str:
     """A name of an option for a spec under a network's name: short enough for a folder, no other's."""
-    plain = re.sub(r"\W+", "-", text).strip("-")[:_LONGEST]
+    plain = re.sub(r"\W+", "-", text, flags=re.ASCII).strip("-")[:_LONGEST]
     option, number = plain, 2
     while _stored.setdefault(option, (text, name)) != (text, name):
         option, number = f"{plain}-{number}", number + 1
@@ -78,7 +78,7 @@ def _network(spec: str, taken: set[str]) -> str:
     """A name for the network of a spec that nothing beside it has."""
     parsed = parse_spec(spec)
     stem = Path(parsed.target).stem if parsed.framework in ("onnx", "maestro") else parsed.name
-    name = plain = re.sub(r"\W+", "_", stem).strip("_") or "network"
+    name = plain = re.sub(r"\W+", "_", stem, flags=re.ASCII).strip("_") or "network"
     number = 2
     while name in taken:
         name, number = f"{plain}_{number}", number + 1

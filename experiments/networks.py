@@ -103,7 +103,7 @@ def written_out(model: ModelConfig) -> ModelConfig:
                 f"model.networks.{name}: {networks[name].spec} has no layers",
                 fix=f"jaxmaestro-describe '{networks[name].spec}' shows what it has",
             )
-        rows = [_row(entry.layer, entry.count) for entry in workload.unique().entries]
+        rows = [_row(entry.layer, entry.count, networks[name].spec) for entry in workload.unique().entries]
         networks[name] = dataclasses.replace(networks[name], layers=rows)
     return dataclasses.replace(model, networks=networks)
 
@@ -168,12 +168,25 @@ def told(model: ModelConfig) -> list[str]:
     return lines
 
 
-def _row(layer: Layer, repeat: int) -> LayerRow:
+def _row(layer: Layer, repeat: int, source: str) -> LayerRow:
+    """The row of a layer; raises DescriptionError with its place for one that rows cannot describe."""
     sizes: dict[str, Any] = layer.input_sizes
     y, x = layer.stride("Y"), layer.stride("X")
-    return LayerRow(
+    row = LayerRow(
         name=layer.name, type=layer.type, **sizes, stride=y, stride_x=None if x == y else x, repeat=repeat
     )
+    place: dict[str, Any] = {"source": source, "line": layer.line, "layer": layer.name}
+    try:
+        described, _ = _layer("", row)
+    except DescriptionError as error:
+        raise DescriptionError(error.message, **place, fix=error.fix) from error
+    if described.macs != layer.macs:  # a model file may state outputs, which rows do not
+        raise DescriptionError(
+            "it states outputs (Y', X') with a stride, or a stride of outputs, which experiments do not take",
+            **place,
+            fix="give Y and X, such as Y = (Y' - 1) * stride + R, with strides of Y and X",
+        )
+    return row
 
 
 def _layer(place: str, row: LayerRow) -> tuple[Layer, int]:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     )
     from jaxmaestro.frontends.jax_tracing import from_jax
     from jaxmaestro.frontends.keras_models import from_keras
+    from jaxmaestro.frontends.maestro_models import from_maestro
     from jaxmaestro.frontends.onnx_models import from_onnx
     from jaxmaestro.frontends.torch_tracing import from_torch
     from jaxmaestro.frontends.workload import Unmapped, Workload, WorkloadLayer
@@ -95,6 +96,7 @@ __all__ = [
     "evaluate_product",
     "from_jax",
     "from_keras",
+    "from_maestro",
     "from_onnx",
     "from_torch",
     "pareto_mask",
@@ -143,6 +145,7 @@ _HOME = {
     "write_model": "jaxmaestro.formats",
     "from_jax": "jaxmaestro.frontends.jax_tracing",
     "from_keras": "jaxmaestro.frontends.keras_models",
+    "from_maestro": "jaxmaestro.frontends.maestro_models",
     "from_onnx": "jaxmaestro.frontends.onnx_models",
     "from_torch": "jaxmaestro.frontends.torch_tracing",
     "Unmapped": "jaxmaestro.frontends.workload",

@@ -117,7 +117,8 @@ def dataflow_named(text: str) -> Callable[[Layer], Dataflow]:
             raise DescriptionError(
                 f"{name} is for convolutions",
                 layer=layer.name,
-                fix="add --products conv, or give a file with one for GEMM, such as conf/dataflow/kc_p.yaml",
+                fix="give a file with one for GEMM, such as conf/dataflow/kc_p.yaml, or, for models that are "
+                "traced, --products conv",
             )
         return seed_dataflow(name, layer)
 

@@ -53,7 +53,7 @@ def assemble(
                 Unmapped(f"empty {type(each.operator).__name__.lower()}", "other", each.count, 0, 0)
             )
             continue
-        described = describe(unique_name(_plain(each.name), names), each.operator, style)
+        described = describe(unique_name(plain_name(each.name), names), each.operator, style)
         entries.append(
             WorkloadLayer(
                 described.layer,
@@ -66,10 +66,10 @@ def assemble(
             )
         )
     uniform = tuple(_with_batch(entries))
-    return Workload(_plain(name), uniform, tuple(_added(others)), parameters, style, tuple(notes))
+    return Workload(plain_name(name), uniform, tuple(_added(others)), parameters, style, tuple(notes))
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """A name that a model file can hold: no white space and none of the characters that separate there."""
     return re.sub(r"[\s,\-<>():;{}]+", "_", re.sub(r"//+", "/", name)).strip("_/") or "layer"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jaxmaestro.description import Layer
 from jaxmaestro.formats import read_model
-from jaxmaestro.frontends.assemble import unique_name
+from jaxmaestro.frontends.assemble import plain_name, unique_name
 from jaxmaestro.frontends.describe import Padding, Products, Style
 from jaxmaestro.frontends.workload import Workload, WorkloadLayer
 
@@ -31,7 +31,7 @@ def from_maestro(
     style, names = Style(padding, products), dict[str, int]()
     layers = [_named(mapped.layer, names) for mapped in read_model(path)]
     entries = tuple(WorkloadLayer(layer, 1, layer.macs, layer.macs) for layer in layers)
-    return Workload(name or Path(path).stem, entries, style=style)
+    return Workload(name or plain_name(Path(path).stem), entries, style=style)
 
 
 def _named(layer: Layer, names: dict[str, int]) -> Layer:

@@ -52,7 +52,7 @@ class Spec:
 
 def is_spec(text: str) -> bool:
     """Whether a text names a model of another framework, and no group of a configuration."""
-    head = text.partition("@")[0]
+    head, _ = _split(text)
     return head.endswith(tuple(_FILES)) or (head.partition(":")[0] in FRAMEWORKS and ":" in head)
 
 
@@ -69,7 +69,7 @@ def parse_spec(text: str) -> Spec:
     Raises:
         DescriptionError: for what cannot be read.
     """
-    head, _, tail = text.strip().partition("@")
+    head, tail = _split(text.strip())
     shapes = tuple(_shape(part, text) for part in tail.split("+")) if tail else ()
     framework, colon, target = head.partition(":")
     if framework == "zoo" and colon:
@@ -86,6 +86,17 @@ def parse_spec(text: str) -> Spec:
     return Spec(framework, target, arguments, keywords, shapes)
 
 
+def _split(text: str) -> tuple[str, str]:
+    """A spec's model and shapes; the path of a file may have an ``@`` of its own."""
+    if text.endswith(tuple(_FILES)):
+        return text, ""
+    head, _, tail = text.rpartition("@")
+    if head.endswith(tuple(_FILES)):
+        return head, tail
+    head, _, tail = text.partition("@")
+    return head, tail
+
+
 def workload_of(spec: str, *shapes: Any, **options: Any) -> Workload:
     """The workload of a model that is named by a text.
 
@@ -96,8 +107,9 @@ def workload_of(spec: str, *shapes: Any, **options: Any) -> Workload:
     Args:
         spec: see :func:`parse_spec`.
         shapes: of the inputs, if the spec has none.
-        options: of ``from_torch``, ``from_keras``, ``from_jax`` or ``from_onnx``; the default of ``padding``
-            is theirs for the zoo too. For the zoo also the network's own, before those of the spec.
+        options: of ``from_torch``, ``from_keras``, ``from_jax``, ``from_onnx`` or ``from_maestro``; the
+            default of ``padding`` is theirs for the zoo too. For the zoo also the network's own, before
+            those of the spec.
 
     Raises:
         DescriptionError: for a spec that cannot be read, a framework or module that is missing, a model

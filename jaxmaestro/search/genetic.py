@@ -7,7 +7,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
+from jaxmaestro.encoding.slots import SLOTS
 from jaxmaestro.mapspace import Genes, MappingSpace, where
 from jaxmaestro.mapspace.choices import whole_numbers
 from jaxmaestro.search.ranking import lexicographic, repeated
@@ -19,7 +21,7 @@ Array = Any
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Survivors:
-    """The parents of the next children, the best first."""
+    """The parents of the next children: the best first, and after them those beyond their kind's share."""
 
     genes: Genes  # [s]
     scores: Array  # float64 [s, m]
@@ -31,14 +33,15 @@ class Genetic:
 
     Survivors are the best different mappings of the elite and the children, of one kind (levels and spatial
     dimensions) at most so many as ``alike`` says: a search that knows one kind alone does not leave it any
-    more. With fewer that are valid than parents are asked for, the places are taken by new mappings.
+    more. Where those of other kinds do not suffice, new mappings and failed ones fill the rest, and then the
+    same kinds again.
     """
 
     population: int = 100
-    parents: float = 0.2  # share of the population that has children
+    parents: float = 0.15  # share of the population that has children
     elite: float = 0.05  # share that competes with the children
     renewed: bool = True  # new mappings in the place of children that are nothing new: small spaces run out
-    alike: float = 0.5  # share of the parents that may have the same levels and spatial dimensions
+    alike: float = 0.35  # share of the parents that may have the same levels and spatial dimensions
     rates: Rates = TUNED
 
     @classmethod
@@ -71,7 +74,7 @@ class Genetic:
         failed = jnp.arange(known.shape[0]) < elite + self.population
         order = lexicographic(known, failed)
         if self.alike < 1:  # a searcher's own option, so static
-            most = max(int(self._survivors * self.alike), 1)
+            most = max(int(self._survivors * self.alike), elite)
             order = order[jnp.argsort(_alike_before(pool, order) >= most, stable=True)]
         order = order[: self._survivors]
         survivors = Survivors(pool[order], known[order])
@@ -87,7 +90,10 @@ class Genetic:
 
 def _alike_before(genes: Genes, order: Array) -> Array:
     """How many of its levels and spatial dimensions stand before each in ``order [n]``, int32 ``[n]``."""
-    used = jnp.arange(genes.spatial.shape[1]) < genes.levels[:, None]
-    kind = jnp.where(used, genes.spatial, -1)[order]
-    same = (kind[:, None] == kind[None]).all(-1)
-    return jnp.tril(same, -1).sum(1, dtype=jnp.int32)
+    number = jnp.arange(order.shape[0], dtype=jnp.int32)
+    level = jnp.arange(genes.spatial.shape[1], dtype=jnp.int32)
+    used = jnp.where(level < genes.levels[:, None], genes.spatial + 1, 0)
+    kind = (used * (SLOTS + 1) ** level).sum(1, dtype=jnp.int32)[order]
+    together, place = lax.sort((kind, number), num_keys=2)
+    first = jnp.concatenate([jnp.ones(1, bool), together[1:] != together[:-1]])
+    return jnp.zeros_like(number).at[place].set(number - lax.cummax(jnp.where(first, number, 0)))

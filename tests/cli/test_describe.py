@@ -81,7 +81,7 @@ def test_counts_that_files_cannot_hold(tmp_path: Path, capsys: pytest.CaptureFix
         ),
         (
             [GEMMS, "--dataflow", "yr_p", "--mapping-out", "a"],
-            "YR-P is for convolutions; add --products conv",
+            "YR-P is for convolutions; give a file with one for GEMM",
         ),
     ],
 )

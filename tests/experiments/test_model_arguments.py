@@ -58,6 +58,7 @@ def networks(*words: str) -> dict[str, str]:
         ("a-b/net.v2.onnx@1x3x8x8", {"net_v2": "a-b/net.v2.onnx@1x3x8x8"}),
         ("/a/net.onnx", {"net": "/a/net.onnx"}),
         ("[a-b/net.v2.m,/a/net.m]", {"net_v2": "a-b/net.v2.m", "net": "/a/net.m"}),
+        ("größe@2.m", {"gr_e_2": "größe@2.m"}),
         (f"'{NET}:blocks=(1,2)@1x8x8x3'", {"Blocks": f"{NET}:blocks=(1,2)@1x8x8x3"}),
         ("torch:a.make('net, 1', n=(1, 2))@4", {"net_1": "torch:a.make('net, 1', n=(1, 2))@4"}),
         ("[gemms, zoo:gnmt]", {"gemms": "", "gnmt": "zoo:gnmt"}),

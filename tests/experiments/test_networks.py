@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from experiments.job import CONF, validated
 from experiments.model_arguments import with_specs
 from experiments.networks import (
+    _traced,
     check_batches,
     network_layers,
     network_macs,
@@ -25,6 +26,7 @@ from experiments.run_folder import fingerprint, provenance
 from experiments.schema import LayerRow, ModelConfig, NetworkConfig
 from jaxmaestro import zoo
 from jaxmaestro.description import DescriptionError, Layer, LayerType
+from jaxmaestro.frontends import specs
 
 Compose = Callable[..., DictConfig]
 GetNetwork = Callable[[str], NetworkConfig]
@@ -43,6 +45,29 @@ def test_layers_with_and_without_n_are_refused() -> None:
         check_batches({"net": [(one, 1), (other, 1)]})
     with pytest.raises(DescriptionError, match="one: it has a dimension N, unlike the first"):
         check_batches({"net": [(other, 1), (one, 1)]})
+
+
+def test_layers_of_a_file_that_rows_cannot_describe_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net.m"
+    layer = "Network net {{\n  Layer A {{ Type: CONV {} Dimensions {{ K: 8, C: 4, R: 3, S: 3, {} }} }}\n}}\n"
+    config = ModelConfig({"net": NetworkConfig(spec=str(path))})
+    for stride, sizes in (
+        ("Stride { X: 2, Y: 2 }", "Y': 8, X': 8"),
+        ("Stride { X': 2, Y': 2 }", "Y: 17, X: 17"),
+    ):
+        path.write_text(layer.format(stride, sizes))
+        with pytest.raises(DescriptionError, match=r"net\.m:2: layer A: it states outputs .*; give Y and X"):
+            networks_of(config)
+        specs.workload_of(str(path))  # where they count
+        _traced.cache_clear()
+    path.write_text(layer.format("", "Y': 8, X': 8"))
+    [(found, count)] = networks_of(config)["net"]
+    assert (found["Y"], found["X"], found.macs, count) == (10, 10, 8 * 4 * 9 * 64, 1)
+    _traced.cache_clear()
+    path.write_text(layer.format("", "Y: 2, X: 8"))
+    with pytest.raises(DescriptionError, match=r"net\.m:2: layer A: the filter is larger than the input"):
+        networks_of(config)
+    _traced.cache_clear()
 
 
 @pytest.fixture

@@ -32,6 +32,8 @@ from jaxmaestro.frontends.specs import Spec, is_spec, parse_spec, workload_of, w
         ("onnx:net.onnx", Spec("onnx", "net.onnx")),
         ("onnx:net.bin", Spec("onnx", "net.bin")),
         ("folder/net.v2.m", Spec("maestro", "folder/net.v2.m")),
+        ("a@1/net@2.onnx@1x3", Spec("onnx", "a@1/net@2.onnx", shapes=("float32[1,3]",))),
+        ("a@1/net@2.m", Spec("maestro", "a@1/net@2.m")),
         ("maestro:net.txt", Spec("maestro", "net.txt")),
         ("jax:folder.m@4", Spec("jax", "folder.m", shapes=("float32[4]",))),
         ("zoo:resnet18", Spec("zoo", "resnet18")),
@@ -122,7 +124,7 @@ def test_a_jax_module_and_its_files(tmp_path: Path) -> None:
 
 
 def test_a_file_of_maestro(tmp_path: Path) -> None:
-    path = tmp_path / "net.m"
+    path = tmp_path / "my-net.m"
     path.write_text(
         "Network net {\n"
         "  Layer A { Type: CONV Stride { X: 2, Y: 2 } Dimensions { K: 8, C: 3, R: 3, S: 3, Y: 9, X: 9 } }\n"
@@ -131,15 +133,18 @@ def test_a_file_of_maestro(tmp_path: Path) -> None:
         "}\n"
     )
     workload = workload_of(str(path), padding="exact")
-    assert workload.name == "net" and workload.counts.tolist() == [1, 1, 1]
+    assert workload.name == "my_net" and workload.counts.tolist() == [1, 1, 1]
     assert [layer.name for layer in workload.layers] == ["A", "B", "A_2"]
     read = [each.layer for each in jm.read_model(path)]
     assert [layer.shape for layer in workload.layers] == [layer.shape for layer in read]
     assert workload.macs == workload.layer_macs == 8 * 3 * 9 * 16 + 4 * 5 * 6 + 64 * 16
     with pytest.raises(DescriptionError, match="padding is 'none'"):
         workload_of(str(path), padding="none")
-    with pytest.raises(DescriptionError, match=r"net\.m has no backward pass"):
+    with pytest.raises(DescriptionError, match=r"my-net\.m has no backward pass"):
         workload_of(str(path), training=True)
+    write_described(workload, tmp_path / "again.m")
+    again = workload_of(str(tmp_path / "again.m"))
+    assert again.layers == workload.layers
     path.write_text("Network net {\n  Layer A { Type: CONV Dimensions { K: 8 } }\n}\n")
     with pytest.raises(DescriptionError, match=r"net\.m:2:\d+: layer A"):
         workload_of(str(path))

@@ -277,29 +277,44 @@ def test_options_reach_the_searcher() -> None:
     assert (made.population, made.elite, made.rates.order) == (10, 0.3, 0.9)
 
 
-def test_no_kind_of_mapping_takes_all_places(briefly: None) -> None:
-    """At most half of the parents have the levels and spatial dimensions of the best."""
-    space = MappingSpace.of(CONV, HARDWARE.num_pes, MappingOptions(tiles="ragged"))
+@pytest.mark.usefixtures("briefly")
+def test_no_kind_of_mapping_takes_all_places() -> None:
+    """Parents are of one kind, in levels and spatial dimensions, as often as ``alike`` says at most."""
+    space = MappingSpace.of(CONV, HARDWARE.num_pes, MappingOptions(2, 2))
+    drawn = jax.tree.map(np.asarray, jax.jit(lambda: space.sample(jax.random.key(3), 600))())
+    kinds = drawn.spatial @ [1, 10]
+    one = np.flatnonzero(kinds == kinds[0])
+    one = one[np.unique(drawn.tile[one].reshape(len(one), -1), axis=0, return_index=True)[1]][:15]
+    others = [place for kind in np.unique(kinds) for place in np.flatnonzero(kinds == kind)[:3]]
+    others = [place for place in others if kinds[place] != kinds[0]][: 40 - len(one)]
+    assert len(one) == 15 and len(others) == 25
+    places = np.array([*one, *others])[np.random.default_rng(0).permutation(40)]
+    asked = jax.tree.map(lambda a: a[places], drawn)
+    values = np.where(kinds[places] == kinds[0], 1.0, 2.0) + np.arange(40) / 100
 
-    def kept(alike: float) -> tuple[np.ndarray, np.ndarray]:
-        """Scores of the parents, and of all: below 2 of one kind."""
-        kind = Genetic(40, alike=alike)
+    def parents(alike: float) -> tuple[np.ndarray, np.ndarray]:
+        """Scores and kinds."""
+        searcher = Genetic(40, parents=0.2, alike=alike)
 
         def step() -> tuple[jax.Array, jax.Array]:
-            memory, asked = kind.start(space, jax.random.key(3), 1)
-            one = (asked.levels == 2) & (asked.spatial[:, :2] == asked.spatial[0, :2]).all(1)
-            scores = jnp.where(one, 1.0, 2.0) + jnp.arange(40) / 100
-            memory, _ = kind.update(space, memory, asked, scores[:, None], jax.random.key(4))
-            return memory.scores[:, 0], scores
+            memory, _ = searcher.start(space, jax.random.key(3), 1)
+            memory, _ = searcher.update(space, memory, asked, jnp.asarray(values)[:, None], jax.random.key(4))
+            return memory.scores[:, 0], memory.genes.spatial
 
         with jax.enable_x64(True):
-            parents, scores = jax.jit(step)()
-        return np.asarray(parents), np.asarray(scores)
+            scores, spatial = jax.jit(step)()
+        return np.asarray(scores), np.asarray(spatial) @ [1, 10]
 
-    for alike, most in ((0.5, 4), (1.0, 8)):
-        parents, scores = kept(alike)
-        assert (parents < 2).sum() == min(most, (scores < 2).sum()) > 0
-        assert parents[0] == scores.min()
+    assert np.array_equal(parents(1.0)[0], np.sort(values)[:8])
+    for alike, most in ((0.5, 4), (0.25, 2)):
+        kept, of = parents(alike)
+        # Of each kind the best, as many as there may be.
+        ranks = [
+            (values[kinds[places] == kinds[place]] < value).sum()
+            for place, value in zip(places, values, strict=True)
+        ]
+        assert np.array_equal(kept, np.sort(values[np.array(ranks) < most])[:8])
+        assert np.unique(of, return_counts=True)[1].max() == most
 
 
 def test_nothing_valid_is_said_and_survived() -> None:
