@@ -39,8 +39,7 @@ TINY = (
     "budget.budgets.edge.offchip_bandwidth=[64]",
 )
 BATCHED = (
-    "+model.networks={first:{layers:[{name: one, type: CONV, N: 2, K: 4, C: 4, R: 1, S: 1, Y: 4, X: 4}]},"
-    f"tiny:{{layers:{ROWS}}}}}"
+    "+model.networks={last:{layers:[{name: one, type: CONV, N: 2, K: 4, C: 4, R: 1, S: 1, Y: 4, X: 4}]}}"
 )
 SMALL = (*TINY, "strategy.rounds=2", "strategy.steps=2", "strategy.population=32", "pictures=false")
 
@@ -155,7 +154,7 @@ def test_pipelines(tmp_path: Path, console: Console) -> None:
         (("mapspace.spatial=[Q]",), "spatial dimensions are"),
         (("mapspace.clusters=[999]",), "the mapping space is empty"),
         (("seed=-1",), "seed is -1"),
-        ((BATCHED, "together=true"), "conv: it has no dimension N, unlike the first CONV layer of"),
+        ((BATCHED, "together=true"), "one: it has a dimension N, unlike the first CONV layer of tiny+last"),
         (("budget.budgets.edge.simd_lanes=2",), "simd_lanes of the budget is 2"),
         (("strategy=confuciux", "budget.budgets.edge.power=50"), "has one limit: the area"),
     ],
