@@ -26,7 +26,7 @@ from experiments.map_results import (
 from experiments.map_schema import MapConfig, options_of, register
 from experiments.networks import check_batches, networks_of, plain_model
 from experiments.results import write_csv, write_parquet
-from experiments.run_folder import ROOT, digest, prepare, provenance
+from experiments.run_folder import ROOT, digest, prepare, provenance, register_model_name
 from experiments.schema import HardwareConfig
 from experiments.workloads import hardware_points
 from jaxmaestro.description import DescriptionError, Hardware, Layer
@@ -197,7 +197,8 @@ def map_mark(settings: DictConfig) -> str:
 
 
 def register_marks() -> None:
-    """Make ``${map_mark:}`` usable in ``conf/map.yaml``."""
+    """Make ``${map_mark:}`` and ``${model_name:}`` usable in ``conf/map.yaml``."""
+    register_model_name()
     OmegaConf.register_new_resolver(
         "map_mark", lambda *, _root_: map_mark(_root_), replace=True, use_cache=False
     )

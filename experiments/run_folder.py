@@ -20,6 +20,7 @@ from jaxmaestro.results.files import atomic
 
 ROOT = Path(__file__).resolve().parent.parent
 MANIFEST = "run.json"
+_NAMED = 4  # networks that stand in the name of a folder
 
 
 def fingerprint(config: DictConfig) -> str:
@@ -51,8 +52,25 @@ def digest(parts: dict[str, Any], sources: Iterable[Path]) -> str:
     return found.hexdigest()[:8]
 
 
+def model_name(settings: DictConfig) -> str:
+    """What ``model`` a run has, for its folder: the option chosen, or of a list the names of its networks."""
+    chosen = OmegaConf.select(settings, "hydra.runtime.choices.model")
+    if chosen is not None:
+        return str(chosen)
+    names = [str(name) for name in settings.model.networks]
+    return "+".join(names) if len(names) <= _NAMED else f"{'+'.join(names[:_NAMED])}+{len(names) - _NAMED}"
+
+
+def register_model_name() -> None:
+    """Make ``${model_name:}`` usable in ``conf``."""
+    OmegaConf.register_new_resolver(
+        "model_name", lambda *, _root_: model_name(_root_), replace=True, use_cache=False
+    )
+
+
 def register_resolver() -> None:
-    """Make ``${fingerprint:}`` usable in ``conf/config.yaml``."""
+    """Make ``${fingerprint:}`` and ``${model_name:}`` usable in ``conf/config.yaml``."""
+    register_model_name()
     OmegaConf.register_new_resolver(
         "fingerprint", lambda *, _root_: fingerprint(_root_), replace=True, use_cache=False
     )

@@ -11,10 +11,11 @@ from pathlib import Path
 import jax
 import pytest
 from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from experiments import command
 from experiments.job import CONF, validated
+from experiments.run_folder import model_name
 from experiments.workloads import build_space
 from jaxmaestro.description import Cluster, DescriptionError, SpatialMap, Sz, TemporalMap
 from jaxmaestro.formats.dataflows import parse_directives
@@ -138,3 +139,15 @@ def test_a_multirun_lets_go_of_programs(monkeypatch: pytest.MonkeyPatch) -> None
     assert not command.release_programs(1.0) and not called
     linux = Path("/proc/self/maps").exists()
     assert command.release_programs(0.0) == linux == bool(called)
+
+
+def test_the_folder_is_named_after_the_model(configuration: Callable[..., DictConfig]) -> None:
+    for chosen, name in (
+        ("model=alexnet", "alexnet"),
+        ("model=[alexnet,vgg16]", "alexnet+vgg16"),
+        ("model=all", "alexnet+bert_base+bert_block+densenet121+"),
+    ):
+        config = configuration(chosen)
+        assert model_name(config).startswith(name) and len(model_name(config)) < 60
+    OmegaConf.update(config, "hydra.runtime.choices.model", "all", force_add=True)
+    assert model_name(config) == "all"
