@@ -68,8 +68,9 @@ def test_convolutions_have_as_many_outputs_as_onnx_says(
     if kind == "ConvTranspose":
         assume(auto in ("NOTSET", "VALID") or span >= stride)
         assume(auto == "NOTSET" or not more)
-        attributes["output_padding"] = [min(more, stride - 1)]
-        assume((size - 1) * stride + span + more - sum(attributes.get("pads", (0, 0))) > 0)
+        added = min(more, stride - 1)
+        attributes["output_padding"] = [added]
+        assume((size - 1) * stride + span + added - sum(attributes.get("pads", (0, 0))) > 0)
     else:
         assume(auto.startswith("SAME") or size + sum(attributes.get("pads", (0, 0))) >= span)
     given_as = {k: v.encode() if isinstance(v, str) else v for k, v in attributes.items()}

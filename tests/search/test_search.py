@@ -64,6 +64,7 @@ def same(one: object, other: object) -> bool:
     return all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in pairs)
 
 
+@pytest.mark.usefixtures("briefly")
 @pytest.mark.parametrize("kind", [Genetic(POPULATION), Annealing(POPULATION), RandomSearch(POPULATION)])
 def test_budget_seed_and_figures(kind: Searcher) -> None:
     """Every valid mapping of the budget counts, no other; the figures found are those of the directives."""
@@ -175,6 +176,7 @@ def test_rows_do_not_know_of_each_other() -> None:
     assert same(alone.state.asked, jax.tree.map(lambda a: a[:1], beside.state.asked))
 
 
+@pytest.mark.usefixtures("briefly")
 def test_steps_under_scan_are_the_steps_of_the_driver() -> None:
     ours = Problem.of(CONV, HARDWARE, seeds=(5,), options=MappingOptions(1, 1))
     kind = Genetic(8)
@@ -185,6 +187,7 @@ def test_steps_under_scan_are_the_steps_of_the_driver() -> None:
     assert np.array_equal(best, found.history.best)
 
 
+@pytest.mark.usefixtures("briefly")
 def test_three_levels() -> None:
     ours = Problem.of(CONV, HARDWARE, seeds=(1,), options=MappingOptions(3, 3, "divisors"))
     state = jax.tree.map(np.asarray, search(Genetic(30), ours, Budget(steps=3)).state)
