@@ -13,12 +13,14 @@ from jaxmaestro.encoding.tables import Batch
 from jaxmaestro.equations.cost import Precision, check_precision
 from jaxmaestro.equations.costs import Costs
 from jaxmaestro.execution.chunks import run_group
-from jaxmaestro.execution.grouping import share, singles
-from jaxmaestro.execution.programs import PLAIN, shapes_on
+from jaxmaestro.execution.grouping import Tiling, share, singles
+from jaxmaestro.execution.programs import PLAIN, Shapes, shapes_on
 from jaxmaestro.results.network import NetworkCosts
 
 LEAST_SHARED = 2
 """Tuples that make it worth to analyse them as one row of a shared program."""
+SHARED_TIMES = (1.0, 2.5)
+"""How long a row of the programs for few and for many accelerators takes, measured on a CPU."""
 
 
 def evaluate(network: Network, hardware: Hardware, precision: Precision = "exact") -> NetworkCosts:
@@ -67,11 +69,24 @@ def evaluate_batch(
         costs = run_group(batch, own, shapes.general, precision, costs, threads, devices)
         tuples = tuples[~in_general]
     if len(tuples) > shapes.plain.rows:
-        shared, tuples = share(batch, tuples, shapes.shared.nocs, shapes.shared.memories, LEAST_SHARED)
-        costs = run_group(batch, shared, shapes.shared, precision, costs, threads, devices)
+        shared = (shapes.few, shapes.shared)
+        tilings = [
+            Tiling(shape.nocs, shape.memories, time) for shape, time in zip(shared, SHARED_TIMES, strict=True)
+        ]
+        groups, tuples = share(batch, tuples, tilings, LEAST_SHARED)
+        for group, shape in zip(groups, shared, strict=True):
+            costs = run_group(batch, group, shape, precision, costs, threads, devices)
     costs = run_group(batch, singles(batch, tuples), shapes.plain, precision, costs, threads, devices)
     assert costs is not None
     return costs
+
+
+def tilings(shapes: Shapes) -> list[Tiling]:
+    """How accelerators are shared out to the programs for few and for many of them."""
+    shared = (shapes.few, shapes.shared)
+    return [
+        Tiling(shape.nocs, shape.memories, time) for shape, time in zip(shared, SHARED_TIMES, strict=True)
+    ]
 
 
 def _general(batch: Batch) -> np.ndarray:

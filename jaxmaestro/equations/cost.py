@@ -169,12 +169,15 @@ def compute_costs(batch: Batch, arithmetic: Arithmetic, block: int = BLOCK) -> C
     A few programs, which together compile faster than one (XLA copies small operations
     into every fusion that reads them); an outer jit still makes one of them.
     """
-    rows = _rows(batch)
-    analysis = analyse(rows)
-    costs = price(rows, analysis, arithmetic, block)
+    costs = row_costs(_rows(batch), arithmetic, block)
     if batch.accelerator.ndim > 1:
         costs = _spread(costs)
     return jax.tree.map(lambda a: a.reshape(*batch.accelerator.shape, *a.shape[3:]), costs)
+
+
+def row_costs(rows: Rows, arithmetic: Arithmetic, block: int) -> Costs:
+    """The costs ``[p, q, b]`` of rows, with axes of length 1 where a figure does not vary."""
+    return price(rows, analyse(rows), arithmetic, block)
 
 
 def price(rows: Rows, analysis: Analysis, arithmetic: Arithmetic, block: int) -> Costs:

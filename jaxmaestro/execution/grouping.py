@@ -8,6 +8,7 @@ touch once for all that differ in nothing else.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -69,24 +70,66 @@ def singles(batch: Batch, tuples: Index) -> Group:
     return Group(tuples, point, point, np.arange(len(tuples) + 1), tuples, np.zeros(len(tuples), np.intp))
 
 
-def share(batch: Batch, tuples: Index, p: int, q: int, least: int) -> tuple[Group, Index]:
-    """Rows of up to ``p`` NoCs and ``q`` memories with at least ``least`` tuples; the tuples left over."""
+@dataclasses.dataclass(frozen=True)
+class Tiling:
+    """How many NoCs and memories a row takes at most, and how long it takes, in any unit."""
+
+    nocs: int
+    memories: int
+    time: float = 1.0
+
+
+def share(batch: Batch, tuples: Index, tilings: Sequence[Tiling], least: int) -> tuple[list[Group], Index]:
+    """Rows with at least ``least`` tuples, a group for each tiling; the tuples left over.
+
+    The hardware points of a layer under a mapping are cut by the tiling that takes the least time.
+    """
     kind, noc, memory = _sides(batch.hardware)
     accelerator = np.asarray(batch.accelerator)[tuples]
     code = np.asarray(batch.layer)[tuples].astype(np.int64) * np.asarray(batch.mappings.levels).shape[0]
     code = (code + np.asarray(batch.mapping)[tuples]) * (int(kind.max()) + 1) + kind[accelerator]
     group = _numbered(code)
-    column, line = (_places(group, side[accelerator]) for side in (noc, memory))
-    # Rows of a group: its NoCs and its memories, so many at a time.
-    wide, high = int(column.max()) // p + 1, int(line.max()) // q + 1
-    row = (group * wide + column // p) * high + line // q
+    column, wide = _places(group, noc[accelerator])
+    line, high = _places(group, memory[accelerator])
+    best = np.argmin([-(-wide // t.nocs) * -(-high // t.memories) * t.time for t in tilings], axis=0)
+    whole = _Cut(tuples, accelerator, group, column, line)
+    groups, left = [], []
+    for index, tiling in enumerate(tilings):
+        own = best == index
+        rows, rest = _in_rows(whole if own.all() else whole.where(own[group]), tiling, least)
+        groups.append(rows)
+        left.append(rest)
+    return groups, np.sort(np.concatenate(left))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Cut:
+    """Some tuples, the number of their pair on so many PEs, and their places in its grid of points."""
+
+    tuples: Index
+    accelerator: Index
+    group: Index
+    column: Index
+    line: Index
+
+    def where(self, own: npt.NDArray[np.bool_]) -> _Cut:
+        """The tuples of a mask."""
+        return _Cut(*(getattr(self, field.name)[own] for field in dataclasses.fields(self)))
+
+
+def _in_rows(cut: _Cut, tiling: Tiling, least: int) -> tuple[Group, Index]:
+    """Tuples in rows: so many NoCs and memories of a pair at a time."""
+    p, q = tiling.nocs, tiling.memories
+    tuples, accelerator, column, line = cut.tuples, cut.accelerator, cut.column, cut.line
+    wide, high = int(column.max(initial=0)) // p + 1, int(line.max(initial=0)) // q + 1
+    row = (cut.group * wide + column // p) * high + line // q
     if not (row[1:] >= row[:-1]).all():
         order = np.argsort(row, kind="stable")
         tuples, accelerator, row, column, line = (a[order] for a in (tuples, accelerator, row, column, line))
     start = np.append(np.flatnonzero(np.diff(row, prepend=-1)), len(row))
     many = np.diff(start) >= least
     shared = np.repeat(many, np.diff(start))
-    left = np.sort(tuples[~shared])
+    left = tuples[~shared]
     tuples, accelerator, column, line = (a[shared] for a in (tuples, accelerator, column % p, line % q))
     start = np.append(0, np.cumsum(np.diff(start)[many]))
     row = np.repeat(np.arange(len(start) - 1), np.diff(start))
@@ -112,7 +155,9 @@ def _sides(hardware: HardwareTable) -> tuple[Index, Index, Index]:
 
 def _numbered_rows(table: npt.NDArray[np.int_]) -> Index:
     """Each row's number among the distinct ones."""
-    return np.unique(table, axis=0, return_inverse=True)[1].reshape(-1)
+    # Bytes of numbers with the highest byte first are in the order of the numbers, and sort quickly.
+    lines = np.ascontiguousarray(table, dtype=">i8").view(np.dtype((np.void, 8 * table.shape[1])))
+    return np.unique(lines, return_inverse=True)[1].reshape(-1)
 
 
 def _numbered(code: npt.NDArray[np.int64]) -> Index:
@@ -122,13 +167,14 @@ def _numbered(code: npt.NDArray[np.int64]) -> Index:
     return np.unique(code, return_inverse=True)[1].reshape(-1)
 
 
-def _places(group: Index, side: Index) -> Index:
-    """The place of each tuple's side among the distinct ones of its group, ascending."""
+def _places(group: Index, side: Index) -> tuple[Index, Index]:
+    """The place of each tuple's side among the distinct ones of its group, ascending; how many each has."""
     groups, sides = int(group.max()) + 1, int(side.max()) + 1
     if groups * sides > 8 * len(group) + 10**6:
         distinct, number = np.unique(group * sides + side, return_inverse=True)
-        first = np.searchsorted(distinct, np.arange(groups) * sides)
-        return number.reshape(-1) - first[group]
+        first = np.searchsorted(distinct, np.arange(groups + 1) * sides)
+        return number.reshape(-1) - first[group], np.diff(first)
     there = np.zeros((groups, sides), bool)
     there[group, side] = True
-    return (np.cumsum(there, 1, dtype=np.int32) - 1)[group, side].astype(np.intp)
+    place = np.cumsum(there, 1, dtype=np.int32) - 1
+    return place[group, side].astype(np.intp), place[:, -1].astype(np.intp) + 1

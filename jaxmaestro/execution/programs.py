@@ -1,8 +1,7 @@
-"""The compiled programs: three shapes for all batches, each built once, ahead of time.
+"""The compiled programs: four shapes for all batches, each built once, ahead of time.
 
 Whatever is asked for runs as chunks of one of these shapes, padded, so that a process
 compiles a handful of programs however many batches of however many lengths it sees.
-Programs are compiled side by side, which XLA does outside Python's lock.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import dataclasses
 import functools
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import jax
@@ -24,7 +22,7 @@ from jaxmaestro.description import Hardware
 from jaxmaestro.encoding.encode import encode_dataflows, encode_hardware, encode_layers
 from jaxmaestro.encoding.tables import MEMORY, HardwareTable, Rows
 from jaxmaestro.equations.arithmetic import EXACT, FLOAT32
-from jaxmaestro.equations.cost import Precision, analyse, price
+from jaxmaestro.equations.cost import Precision, row_costs
 from jaxmaestro.equations.costs import Costs
 from jaxmaestro.equations.level import BLOCK
 
@@ -46,6 +44,8 @@ PLAIN = Shape(rows=1024, nocs=1, memories=1, levels=2, extras=False, variants=6,
 """Mappings of one and two cluster levels: nearly all."""
 SHARED = Shape(rows=512, nocs=12, memories=12, levels=2, extras=False, variants=2, block=BLOCK // 2)
 """The same on several accelerators of as many PEs."""
+FEW = Shape(rows=1024, nocs=4, memories=4, levels=2, extras=False, variants=2, block=BLOCK)
+"""The same on few of them."""
 GENERAL = Shape(rows=64, nocs=1, memories=1, levels=4, extras=True, variants=4, block=64)
 """Mappings of up to four levels, and those that map a dimension twice in one."""
 
@@ -55,13 +55,15 @@ class Shapes:
     """The shapes of a kind of device."""
 
     plain: Shape
+    few: Shape
     shared: Shape
     general: Shape
 
 
-ON_CPU = Shapes(PLAIN, SHARED, GENERAL)
+ON_CPU = Shapes(PLAIN, FEW, SHARED, GENERAL)
 ON_ACCELERATOR = Shapes(
     plain=dataclasses.replace(PLAIN, rows=2**15, block=2**14),
+    few=dataclasses.replace(FEW, rows=2**13, block=2**13),
     shared=dataclasses.replace(SHARED, rows=2**12, block=2**12),
     general=dataclasses.replace(GENERAL, rows=2**12, block=2**12),
 )
@@ -102,31 +104,17 @@ def _built(shape: Shape, precision: Precision, devices: tuple[jax.Device, ...]) 
     sharding = None
     if devices:
         sharding = NamedSharding(Mesh(np.array(devices), ("device",)), PartitionSpec("device"))
-    front = _over(analyse, sharding)
-    pricing = functools.partial(price, arithmetic=arithmetic, block=shape.block)
-    back = _over(pricing, sharding)
+    step = functools.partial(row_costs, arithmetic=arithmetic, block=shape.block)
     leading = (len(devices),) if devices else ()
-
-    def abstract(a: Any, *leading: int) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct((*leading, *a.shape), a.dtype, sharding=sharding)
-
-    rows = jax.tree.map(lambda a: abstract(a, *leading), blank_rows(shape))
-
-    def built(step: Any, *arguments: Any) -> Any:
-        with jax.enable_x64(arithmetic.exact):  # a setting of the thread
-            return step.lower(*arguments).compile()
-
-    with jax.enable_x64(arithmetic.exact):
-        costs = jax.eval_shape(pricing, blank_rows(shape), jax.eval_shape(analyse, blank_rows(shape)))
-        analysis = jax.eval_shape(front, rows)
-    analysis = jax.tree.map(abstract, analysis)
-    with ThreadPoolExecutor(2) as pool:
-        one, two = pool.submit(built, front, rows), pool.submit(built, back, rows, analysis)
-        analysed, priced = one.result(), two.result()
+    rows = jax.tree.map(
+        lambda a: jax.ShapeDtypeStruct((*leading, *a.shape), a.dtype, sharding=sharding), blank_rows(shape)
+    )
+    with jax.enable_x64(arithmetic.exact):  # a setting of the thread
+        costs = jax.eval_shape(step, blank_rows(shape))
+        program = _over(step, sharding).lower(rows).compile()
 
     def run(chunk: Rows) -> Costs:
-        placed = chunk if sharding is None else jax.device_put(chunk, sharding)
-        found: Costs = priced(placed, analysed(placed))
+        found: Costs = program(chunk if sharding is None else jax.device_put(chunk, sharding))
         return found
 
     return Program(run, costs)
@@ -137,9 +125,9 @@ def _over(step: Any, sharding: NamedSharding | None) -> Any:
     if sharding is None:
         return jax.jit(step)
 
-    def part(*arguments: Any) -> Any:
-        own = jax.tree.map(lambda a: a[0], arguments)
-        return jax.tree.map(lambda a: jnp.asarray(a)[None], step(*own))
+    def part(rows: Rows) -> Any:
+        own = jax.tree.map(lambda a: a[0], rows)
+        return jax.tree.map(lambda a: jnp.asarray(a)[None], step(own))
 
     spread = jax.shard_map(
         part, mesh=sharding.mesh, in_specs=sharding.spec, out_specs=sharding.spec, check_vma=False
