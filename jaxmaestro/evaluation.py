@@ -69,12 +69,8 @@ def evaluate_batch(
         costs = run_group(batch, own, shapes.general, precision, costs, threads, devices)
         tuples = tuples[~in_general]
     if len(tuples) > shapes.plain.rows:
-        shared = (shapes.few, shapes.shared)
-        tilings = [
-            Tiling(shape.nocs, shape.memories, time) for shape, time in zip(shared, SHARED_TIMES, strict=True)
-        ]
-        groups, tuples = share(batch, tuples, tilings, LEAST_SHARED)
-        for group, shape in zip(groups, shared, strict=True):
+        groups, tuples = share(batch, tuples, tilings(shapes), LEAST_SHARED)
+        for group, shape in zip(groups, (shapes.few, shapes.shared), strict=True):
             costs = run_group(batch, group, shape, precision, costs, threads, devices)
     costs = run_group(batch, singles(batch, tuples), shapes.plain, precision, costs, threads, devices)
     assert costs is not None
