@@ -150,7 +150,7 @@ def _cases(batch: Any) -> tuple[float, float]:
     columns = analyse(dataclasses.replace(some, variants=(MOST,) * (some.levels - 1)).rows()).columns
     useful = evaluated = 0
     for level in columns:
-        cases = -np.sort(-np.asarray(level.states.cases))
+        cases = -np.sort(-np.asarray(level.cases))
         useful += int(cases.sum())
         evaluated += int(cases[:: PLAIN.block].sum()) * PLAIN.block
     return useful / len(some), useful / evaluated

@@ -1,8 +1,9 @@
 """Counting: exact integers or float32, behind one interface.
 
 XLA turns division by a constant or broadcast divisor into multiplication by a
-reciprocal, which is wrong on exact multiples, so integers are divided by
-``lax.div`` on operands of one shape, and nowhere else.
+reciprocal, which is wrong on exact multiples. So integers are divided here and nowhere
+else: sizes by ``lax.div`` on operands of one shape, counts by a reciprocal of ours,
+whose quotient is put right afterwards.
 """
 
 from __future__ import annotations
@@ -29,20 +30,56 @@ class Arithmetic:
     largest: float  # bounds of a count
     smallest: float
 
-    def div(self, a: Array, b: Array) -> Array:
-        """Quotient truncated towards zero, as C divides; ``b`` must not be 0."""
-        return truncated_div(a, b)
+    def divisor(self, b: Array) -> Divisor:
+        """What counts are divided by; ``b`` must be 1 or more."""
+        value = jnp.asarray(b).astype(self.count)
+        return Divisor(value, 1 / value.astype(self.real) if self.exact else None)
 
-    def ceil_div(self, a: Array, b: Array) -> Array:
+    def div(self, a: Array, b: Divisor) -> Array:
+        """Quotient truncated towards zero, as C divides."""
+        return b.into(a)[0]
+
+    def ceil_div(self, a: Array, b: Divisor) -> Array:
         """Sends needed for ``a`` elements, ``b`` at a time (C: quotient, plus one if a rest)."""
-        q = truncated_div(a, b)
-        return q + (a != q * b).astype(q.dtype)
+        q, left = b.into(a)
+        return q + (left != 0).astype(q.dtype)
 
     def halve(self, a: Array, where: Array) -> Array:
         """``a`` (not negative) halved and truncated where a mask says so; it broadcasts against ``a``."""
         if self.exact:
             return a >> where.astype(a.dtype)
         return jnp.trunc(a * (1 - where.astype(a.dtype) / 2))
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Divisor:
+    """A divisor of counts, 1 or more, with its reciprocal if they are exact.
+
+    A processor divides integers of 64 bits one by one, ten times as slowly as it multiplies many.
+    """
+
+    value: Array
+    reciprocal: Array | None  # float64; None: counts are float32
+
+    def into(self, a: Array) -> tuple[Array, Array]:
+        """Quotient truncated towards zero, and what is left of the magnitude (float32: of the count)."""
+        if self.reciprocal is None:
+            q = truncated_div(a, self.value)
+            return q, a - q * self.value
+        # The quotient of magnitudes; the least integer, which has none, is no count.
+        sign = a >> 63
+        left = (a ^ sign) - sign
+        q = jnp.zeros_like(left)
+        # Each product is off by a few units in the last of its 53 bits: the first quotient by 2^12
+        # at most, the one of what it leaves by less than two.
+        for _ in range(2):
+            more = (left.astype(jnp.float64) * self.reciprocal).astype(jnp.int64)
+            q, left = q + more, left - more * self.value
+        # False: 0, True: 1.
+        more = (left >= self.value).astype(jnp.int64) - (left < 0).astype(jnp.int64)
+        q, left = q + more, left - more * self.value
+        return (q ^ sign) - sign, left
 
 
 EXACT = Arithmetic(jnp.int64, jnp.float64, True, 2**63 - 1, -(2**63))

@@ -30,14 +30,13 @@ Array = Any
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class States:
-    """The states that each loop can be in; rows are directives, arrays ``[r, c]``.
+class Loops:
+    """The states that each loop can be in, by itself; rows are directives, arrays ``[r, c]``.
 
     ``init_*`` and ``edge_ragged`` describe a dimension: the ninth row, if any, repeats its slot.
     """
 
     number: Array  # int32, 1 to 3
-    period: Array  # int32, cases between two advances
     repeats: Array  # int32 occurrences of state 1: 1 unless it is the steady one
     has_steady: Array  # bool
     edge: Array  # int32 number of the edge state, -1: none
@@ -45,11 +44,19 @@ class States:
     init_unrolled: Array  # the first tile covers everything
     init_ragged: Array  # spatial: the last sub-cluster of the first iteration is ragged
     edge_ragged: Array  # spatial: ... of the edge iteration
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class States(Loops):
+    """The states of all loops together."""
+
+    period: Array  # int32 [r, c], cases between two advances
     cases: Array  # int32 [c], how many cases there are
 
 
-def analyse_states(tiles: Tiles, dims: Array) -> States:
-    """States of a level for the tiles that it may be handed, ``dims`` by slot ``[8, c]``.
+def analyse_loops(tiles: Tiles, dims: Array) -> Loops:
+    """States of the loops of a level that is handed tiles of sizes ``dims`` by slot, ``[8, c]``.
 
     ``tiles`` has as many columns as ``dims``.
     """
@@ -79,12 +86,8 @@ def analyse_states(tiles: Tiles, dims: Array) -> States:
         # The ninth loop runs by itself, but the dimension is where the later directive has it.
         number = number.at[SLOTS].set(jnp.where(tiles.doubled >= 0, number[SLOTS], 1))
         dimension = tuple(tiles.with_ninth(a[:SLOTS], False) for a in dimension)
-    period = jnp.ones_like(number)
-    for rank, states in zip(tiles.rank, number, strict=True):  # a sum of rows does not vectorise
-        period *= jnp.where(rank > tiles.rank, states, 1)
-    return States(
+    return Loops(
         number=number,
-        period=period,
         repeats=jnp.where(has_steady & (number > 1), times, 1),
         has_steady=has_steady,
         edge=edge,
@@ -92,8 +95,16 @@ def analyse_states(tiles: Tiles, dims: Array) -> States:
         init_unrolled=dimension[1],
         init_ragged=dimension[2],
         edge_ragged=dimension[3],
-        cases=jnp.prod(number, axis=0, dtype=jnp.int32),
     )
+
+
+def all_states(loops: Loops, rank: Array, cases: Array) -> States:
+    """The states of some columns: of their ``loops`` and these loops' order, int32 ``[r, c]``."""
+    period = jnp.ones_like(loops.number)
+    for inner, number in zip(rank, loops.number, strict=True):  # a sum of rows does not vectorise
+        period *= jnp.where(inner > rank, number, 1)
+    fields = {field.name: getattr(loops, field.name) for field in dataclasses.fields(Loops)}
+    return States(**fields, period=period, cases=cases)
 
 
 @jax.tree_util.register_dataclass

@@ -13,18 +13,17 @@ import functools
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxmaestro.description.reasons import Reason
 from jaxmaestro.encoding.tables import Batch, Rows
 from jaxmaestro.equations.arithmetic import EXACT, FLOAT32, Arithmetic
-from jaxmaestro.equations.cases import analyse_states
 from jaxmaestro.equations.clusters import Level, Shared, analyse_clusters
 from jaxmaestro.equations.costs import Costs
 from jaxmaestro.equations.figures import figures
-from jaxmaestro.equations.level import BLOCK, LevelCost, LevelModel, sub_level_cost
-from jaxmaestro.equations.subtiles import Columns, Subtiles, hand_down
+from jaxmaestro.equations.kernels import BLOCK, Lowering
+from jaxmaestro.equations.level import LevelCost, LevelModel, sub_level_cost
+from jaxmaestro.equations.subtiles import Columns, Kinds, Subtiles, hand_down, top_kinds
 from jaxmaestro.equations.tiles import Tiles, analyse_tiles
 from jaxmaestro.equations.top import TopCost, top_cost
 from jaxmaestro.equations.validity import flagged, judge, spread
@@ -71,9 +70,9 @@ def cost_once(batch: Batch, precision: Precision = "exact", block: int = BLOCK) 
     if batch.layer.shape[0] == 0:
         raise ValueError("the batch has no tuples")
     if precision == "float32":
-        return compute_costs(batch, FLOAT32, block)
+        return compute_costs(batch, FLOAT32, Lowering(block))
     with jax.enable_x64(True):
-        return compute_costs(batch, EXACT, block)
+        return compute_costs(batch, EXACT, Lowering(block))
 
 
 def check_precision(precision: str) -> None:
@@ -95,6 +94,7 @@ class Analysis:
     levels: list[Level]  # top first
     shared: Shared
     tiles: list[Tiles]
+    kinds: list[Kinds]
     columns: list[Columns]
     subtiles: list[Subtiles]  # of each level but the last
     flags: Array  # uint32 [b], reasons found so far
@@ -105,34 +105,28 @@ def analyse(batch: Rows) -> Analysis:
     """Cluster and tile analysis of every level (no counts: sizes are int32)."""
     levels, shared, flags = analyse_clusters(batch)
     tiles = [analyse_tiles(level, shared.sliding) for level in levels]
-    # The layer itself is the only tile that the top is handed.
-    row = jnp.arange(len(batch), dtype=jnp.int32)
-    states = analyse_states(tiles[0], levels[0].dims)
-    # Padding is a mapping without levels.
-    states = dataclasses.replace(states, cases=jnp.where(levels[0].exists, states.cases, 0))
-    columns = [Columns(row, states)]
-    subtiles = []
+    kinds, columns = top_kinds(tiles[0], levels[0].dims, levels[0].exists)
+    all_kinds, all_columns, subtiles = [kinds], [columns], []
     for index, variants in enumerate(batch.variants):
-        numbering, handed, crowded = hand_down(
-            tiles[index],
-            columns[index],
-            tiles[index + 1],
-            levels[index + 1].exists,
-            variants * len(batch),
+        below, exists = tiles[index + 1], levels[index + 1].exists
+        numbering, kinds, columns, crowded = hand_down(
+            tiles[index], kinds, below, exists, variants * len(batch)
         )
         subtiles.append(numbering)
-        columns.append(handed)
+        all_kinds.append(kinds)
+        all_columns.append(columns)
         flags = flags | crowded
-    return Analysis(levels, shared, tiles, columns, subtiles, flags)
+    return Analysis(levels, shared, tiles, all_kinds, all_columns, subtiles, flags)
 
 
-@functools.partial(jax.jit, static_argnames=("arithmetic", "block"))
-def perform(analysis: Analysis, arithmetic: Arithmetic, block: int) -> TopCost:
+@functools.partial(jax.jit, static_argnames=("arithmetic", "lowering"))
+def perform(analysis: Analysis, arithmetic: Arithmetic, lowering: Lowering) -> TopCost:
     """Performance of every level, innermost first."""
     below: LevelCost | None = None
     for index, level in reversed(list(enumerate(analysis.levels))):
         model = LevelModel(
             tiles=analysis.tiles[index],
+            kinds=analysis.kinds[index],
             innermost=level.innermost,
             noc_bandwidth=level.noc_bandwidth,
             noc_latency=level.noc_latency,
@@ -142,8 +136,8 @@ def perform(analysis: Analysis, arithmetic: Arithmetic, block: int) -> TopCost:
             arithmetic=arithmetic,
         )
         if index > 0:
-            below = sub_level_cost(model, analysis.columns[index], block)
-    return top_cost(model, analysis.columns[0], block)
+            below = sub_level_cost(model, analysis.columns[index], lowering)
+    return top_cost(model, analysis.columns[0], lowering)
 
 
 @functools.partial(jax.jit, static_argnames="arithmetic")
@@ -163,24 +157,25 @@ def _rows(batch: Batch) -> Rows:
     return batch.rows()
 
 
-def compute_costs(batch: Batch, arithmetic: Arithmetic, block: int = BLOCK) -> Costs:
+def compute_costs(batch: Batch, arithmetic: Arithmetic, lowering: Lowering) -> Costs:
     """The equations in order; see :func:`cost`.
 
     A few programs, which together compile faster than one (XLA copies small operations
     into every fusion that reads them); an outer jit still makes one of them.
     """
-    costs = row_costs(_rows(batch), arithmetic, block)
+    costs = row_costs(_rows(batch), arithmetic, lowering)
     if batch.accelerator.ndim > 1:
         costs = _spread(costs)
     return jax.tree.map(lambda a: a.reshape(*batch.accelerator.shape, *a.shape[3:]), costs)
 
 
-def row_costs(rows: Rows, arithmetic: Arithmetic, block: int) -> Costs:
+def row_costs(rows: Rows, arithmetic: Arithmetic, lowering: Lowering) -> Costs:
     """The costs ``[p, q, b]`` of rows, with axes of length 1 where a figure does not vary."""
-    return price(rows, analyse(rows), arithmetic, block)
+    return price(rows, lowering.stage(analyse, rows), arithmetic, lowering)
 
 
-def price(rows: Rows, analysis: Analysis, arithmetic: Arithmetic, block: int) -> Costs:
+def price(rows: Rows, analysis: Analysis, arithmetic: Arithmetic, lowering: Lowering) -> Costs:
     """The costs ``[p, q, b]`` of an analysis, with axes of length 1 where a figure does not vary."""
-    top = perform(analysis, arithmetic, block)
-    return assess(rows, analysis.levels[0], analysis.tiles[0], analysis.flags, top, arithmetic)
+    top = perform(analysis, arithmetic, lowering)
+    judged = functools.partial(assess, arithmetic=arithmetic)
+    return lowering.stage(judged, rows, analysis.levels[0], analysis.tiles[0], analysis.flags, top)

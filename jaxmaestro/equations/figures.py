@@ -146,7 +146,7 @@ def _ratio(numerator: Array, denominator: Array, real: Any) -> Array:
 def _delays(delays: Delays, iterations: Array, arithmetic: Arithmetic) -> Array:
     """Minimum, maximum, truncated average; without iterations what the reference's casts give."""
     none = iterations == 0
-    average = arithmetic.div(delays.total, jnp.maximum(iterations, 1))
+    average = arithmetic.div(delays.total, arithmetic.divisor(jnp.maximum(iterations, 1)))
     return jnp.stack(
         [
             jnp.where(none, arithmetic.smallest, delays.least),

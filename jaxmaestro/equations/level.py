@@ -16,13 +16,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from jaxmaestro.encoding.slots import FILTER, INPUT, OUTPUT, SLOTS
-from jaxmaestro.equations.arithmetic import Arithmetic, product
-from jaxmaestro.equations.cases import Place, States, case_at, times_overflow, walk
+from jaxmaestro.equations.arithmetic import Arithmetic, Divisor, product
+from jaxmaestro.equations.blocks import in_blocks
+from jaxmaestro.equations.cases import Place, States, all_states, case_at, times_overflow, walk
 from jaxmaestro.equations.clusters import Shared
 from jaxmaestro.equations.factors import Factors, output_factors
+from jaxmaestro.equations.kernels import Lowering
 from jaxmaestro.equations.reuse import (
     LAST_SUBTILE,
     OUTERMOST,
@@ -36,13 +37,10 @@ from jaxmaestro.equations.reuse import (
     spreads,
 )
 from jaxmaestro.equations.spatial import input_maps, output_maps, work_of
-from jaxmaestro.equations.subtiles import Columns, Subtiles, look_up
+from jaxmaestro.equations.subtiles import Columns, Kinds, Subtiles, look_up
 from jaxmaestro.equations.tiles import Tiles
 
 Array = Any
-
-BLOCK = 128
-"""Columns (sub-tiles of tuples) that are walked through their cases side by side on a CPU."""
 
 
 @jax.tree_util.register_dataclass
@@ -65,6 +63,7 @@ class LevelModel:
     """A level of every tuple."""
 
     tiles: Tiles
+    kinds: Kinds | None  # None: of some columns alone
     innermost: Array  # bool [b]
     noc_bandwidth: Array  # [p, q, b]
     noc_latency: Array  # [p, q, b]
@@ -73,11 +72,28 @@ class LevelModel:
     below: LevelCost | None
     arithmetic: Arithmetic = dataclasses.field(metadata={"static": True})
 
-    def take(self, rows: Array) -> LevelModel:
-        """The model of some tuples; ``below`` stays whole."""
-        rest = dataclasses.replace(self, below=None)
-        taken = jax.tree.map(lambda a: jnp.take(a, rows, axis=-1, mode="clip"), rest)
-        return dataclasses.replace(taken, below=self.below)
+    def at(self, columns: Columns) -> tuple[LevelModel, States]:
+        """The model of the tuples of some columns, and the states of these; ``below`` stays whole."""
+        assert self.kinds is not None
+        rest = dataclasses.replace(self, kinds=None, below=None)
+        taken = jax.tree.map(lambda a: jnp.take(a, columns.row, axis=-1, mode="clip"), rest)
+        states = all_states(self.kinds.of(columns, taken.tiles), taken.tiles.rank, columns.cases)
+        return dataclasses.replace(taken, below=self.below), states
+
+
+@dataclasses.dataclass(frozen=True)
+class Noc:
+    """Network on chip of a level, arrays ``[p, q, c]``."""
+
+    bandwidth: Divisor  # elements a cycle
+    head: Array  # cycles that the first send takes beyond its own
+
+    def delay(self, elements: Array, arithmetic: Arithmetic) -> Array:
+        """Cycles ``[p, q, c]`` that the NoC takes for some elements ``[c]``.
+
+        It is a pipe (MICRO'19, performance analysis): the head takes the latency, then one send a cycle.
+        """
+        return self.head + arithmetic.ceil_div(elements, self.bandwidth)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,12 +106,15 @@ class Plan:
     ingress: Ingress
     factors: Factors
     output_mapped: Array  # bool [c]: the output lies over the sub-clusters
+    lanes: Divisor  # [p, q, c]
+    noc: Noc
     held: tuple[Array, Array, Array]  # elements of each tensor that a sub-cluster holds
 
 
 def plan(model: LevelModel, states: States) -> Plan:
     """Work out what the cases of a level share; ``model`` and ``states`` have the same columns."""
-    tiles, coupled, count = model.tiles, model.shared.coupled, model.arithmetic.count
+    tiles, coupled, arithmetic = model.tiles, model.shared.coupled, model.arithmetic
+    count = arithmetic.count
     mapped = jnp.where(coupled, tiles.mapped[:SLOTS], 1).prod(axis=1, dtype=count)
     work = work_of(tiles, coupled)
     maps = output_maps(tiles, coupled, work)
@@ -107,6 +126,8 @@ def plan(model: LevelModel, states: States) -> Plan:
         ingress=ingress_table(tiles, input_maps(tiles, coupled), states, coupled, count),
         factors=output_factors(work, maps, states, tiles.single),
         output_mapped=(coupled[OUTPUT] & tiles.first_spatial).any(0),
+        lanes=arithmetic.divisor(model.shared.simd_lanes),
+        noc=Noc(arithmetic.divisor(model.noc_bandwidth), model.noc_latency.astype(count) - 1),
         held=(mapped[INPUT], mapped[FILTER], mapped[OUTPUT]),
     )
 
@@ -140,7 +161,7 @@ def case_cost(plan: Plan, place: Place) -> CaseCost:
     inputs, filters, terminates = plan.ingress.of(case, bits)
     works = outputs.partial_sums > 0
     active = jnp.where(has(bits, OUTERMOST), tiles.edge_clusters, tiles.clusters)
-    base = arithmetic.ceil_div(outputs.partial_sums, model.shared.simd_lanes)
+    base = arithmetic.ceil_div(outputs.partial_sums, plan.lanes)
     overflows = jnp.zeros_like(works)
     if model.below is None or model.subtiles is None:
         compute, active_pes, first = base, active.astype(real), None
@@ -151,8 +172,8 @@ def case_cost(plan: Plan, place: Place) -> CaseCost:
         active_pes = jnp.where(innermost, active.astype(real), below.active)
         terminates = terminates | (works & ~innermost & below.terminates)
         overflows = works & ~innermost & below.overflows
-    ingress_delay = noc_delay(model, inputs + filters)
-    egress_delay = noc_delay(model, outputs.egress)
+    ingress_delay = plan.noc.delay(inputs + filters, arithmetic)
+    egress_delay = plan.noc.delay(outputs.egress, arithmetic)
     # In the very first case inputs come before anything is computed or taken out. Selects by
     # case or tuple are kept out of what has a row a hardware point: they do not vectorise.
     first_case = (place.index == 0).astype(count)
@@ -172,16 +193,6 @@ def case_cost(plan: Plan, place: Place) -> CaseCost:
         terminates=terminates,
         overflows=overflows,
     )
-
-
-def noc_delay(model: LevelModel, elements: Array) -> Array:
-    """Cycles ``[p, q, c]`` that the NoC takes for some elements ``[c]``.
-
-    It is a pipe (MICRO'19, performance analysis): the head takes the latency, then one send a cycle.
-    """
-    count = model.arithmetic.count
-    sends = model.arithmetic.ceil_div(elements, model.noc_bandwidth.astype(count))
-    return model.noc_latency.astype(count) + sends - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -279,9 +290,9 @@ def no_start(columns: int) -> Start:
     return Start(zero, jnp.zeros(columns, bool), zero)
 
 
-def sub_level_cost(model: LevelModel, columns: Columns, block: int) -> LevelCost:
+def sub_level_cost(model: LevelModel, columns: Columns, lowering: Lowering) -> LevelCost:
     """Cost of a level below the top for every sub-tile that it may be handed."""
-    cost: LevelCost = in_blocks(_sub_level_cost, model, columns, block)
+    cost: LevelCost = in_blocks(_sub_level_cost, model, columns, lowering)
     return cost
 
 
@@ -344,51 +355,3 @@ def _sub_level_cost(model: LevelModel, states: States) -> LevelCost:
 def stops(now: CaseCost, live: Array, looks: Array) -> Array:
     """Whether the reference terminates in a case: it ``looks`` into it, or it never occurs."""
     return (looks & now.terminates) | (live & (now.times < 1))
-
-
-def longest_first(cases: Array) -> Array:
-    """The columns by their ``cases`` (int32 ``[c]``), most first, of equals the first: numbers, int32."""
-    number = cases.shape[0]
-    if number > 2**_PLACE_BITS:
-        return jnp.argsort(-cases, stable=True).astype(jnp.int32)
-    # One array of small words sorts ten times as fast on a CPU as keys with their places.
-    words = (_MOST_CASES - jnp.minimum(cases, _MOST_CASES)) << _PLACE_BITS
-    return lax.sort(words | jnp.arange(number, dtype=jnp.int32), is_stable=False) & (2**_PLACE_BITS - 1)
-
-
-_PLACE_BITS = 16
-_MOST_CASES = 2**15 - 1  # nine loops of three states have 19,683
-
-
-def in_blocks(cost_of: Any, model: LevelModel, columns: Columns, block: int) -> Any:
-    """``cost_of(model, states)`` over all columns in blocks of like length.
-
-    A block takes as long as its column with the most cases, so columns are sorted
-    by their number of cases first; columns without any are skipped.
-    """
-    cases = columns.states.cases
-    number = cases.shape[0]
-    if number <= block:
-        return cost_of(model.take(columns.row), columns.states)
-    order = longest_first(cases)
-    padding = -number % block
-    padded = jnp.concatenate([order, jnp.broadcast_to(order[-1:], (padding,))]).reshape(-1, block)
-
-    def one(index: Array) -> Any:
-        here = jax.tree.map(lambda a: jnp.take(a, index, axis=-1, mode="clip"), columns)
-        return cost_of(model.take(here.row), here.states)
-
-    def add(number: Array, found: Any) -> Any:
-        return jax.tree.map(lambda a, own: a.at[number].set(own), found, one(padded[number]))
-
-    shapes = jax.eval_shape(one, padded[0])
-    nothing = jax.tree.map(lambda a: jnp.zeros((len(padded), *a.shape), a.dtype), shapes)
-    filled = (cases[padded[:, 0]] > 0).sum(dtype=jnp.int32)
-    results = lax.fori_loop(0, filled, add, nothing)
-    place = jnp.zeros(number, jnp.int32).at[order].set(jnp.arange(number, dtype=jnp.int32))
-
-    def restore(a: Array) -> Array:
-        a = jnp.moveaxis(a, 0, -2)  # [..., blocks, block]
-        return jnp.take(a.reshape(*a.shape[:-2], -1), place, axis=-1, mode="clip")
-
-    return jax.tree.map(restore, results)

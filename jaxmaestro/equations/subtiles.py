@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from jaxmaestro.description.reasons import Reason
 from jaxmaestro.encoding.slots import SLOTS
-from jaxmaestro.equations.cases import States, analyse_states
+from jaxmaestro.equations.cases import Loops, analyse_loops
 from jaxmaestro.equations.flags import flag
 from jaxmaestro.equations.tiles import Tiles
 
@@ -35,39 +35,91 @@ class Subtiles:
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Columns:
-    """What a level may be handed: sub-tiles of tuples, side by side."""
+class Kinds:
+    """The two kinds of tile that a level may be handed along each dimension, whole and ragged.
 
-    row: Array  # int32 [c]: the tuple
-    states: States  # [r, c]; columns that are not used have no cases
+    What a loop does depends on the tile along its own dimension alone, so it is worked out for
+    both kinds, and a column picks.
+    """
+
+    loops: Loops  # arrays [k, r, b]; k is 1 where no tile is ragged: at the top
+    whole: Array  # bool [8, b]: such a tile occurs
+    ragged: Array
+
+    def of(self, columns: Columns, tiles: Tiles) -> Loops:
+        """The loops of some columns ``[r, c]``; ``tiles`` are theirs."""
+        row = jnp.broadcast_to(columns.row, tiles.rank.shape)
+        if self.loops.number.shape[0] > 1:
+            row += columns.is_ragged(tiles).astype(jnp.int32) * self.loops.number.shape[-1]
+
+        def pick(values: Array) -> Array:
+            flat = jnp.moveaxis(values, 0, 1).reshape(values.shape[1], -1)
+            return jnp.take_along_axis(flat, row, axis=1, mode="clip")
+
+        picked: Loops = jax.tree.map(pick, self.loops)
+        return picked
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Columns:
+    """What a level may be handed: sub-tiles of tuples, side by side; int32 ``[c]``."""
+
+    row: Array  # the tuple
+    ragged: Array  # bit d: the tile is ragged along slot d
+    cases: Array  # of iteration; columns that are not used have none
+
+    def is_ragged(self, tiles: Tiles) -> Array:
+        """Whether the tile is ragged along the dimension of each directive, bool ``[r, c]``."""
+        slots = jnp.arange(SLOTS, dtype=jnp.int32)[:, None]
+        return tiles.with_ninth((self.ragged >> slots) & 1 != 0, False)
+
+
+def top_kinds(tiles: Tiles, dims: Array, exists: Array) -> tuple[Kinds, Columns]:
+    """The top level is handed the layers alone, of sizes ``dims`` by slot, where it ``exists`` (``[b]``)."""
+    loops = analyse_loops(tiles, dims)
+    cases = jnp.where(exists, loops.number.prod(0, dtype=jnp.int32), 0)
+    zero, none = jnp.zeros_like(cases), jnp.zeros(dims.shape, bool)
+    kinds = Kinds(jax.tree.map(lambda a: a[None], loops), ~none, none)
+    return kinds, Columns(jnp.arange(len(cases), dtype=jnp.int32), zero, cases)
 
 
 def hand_down(
-    tiles: Tiles, columns: Columns, below: Tiles, exists: Array, capacity: int
-) -> tuple[Subtiles, Columns, Array]:
+    tiles: Tiles, kinds: Kinds, below: Tiles, exists: Array, capacity: int
+) -> tuple[Subtiles, Kinds, Columns, Array]:
     """Sub-tiles of a level over all the tiles that the level itself may be handed.
 
-    Returns their numbering, the columns of the level ``below`` (it ``exists``, bool
-    ``[b]``), and the reason CAPACITY (uint32 ``[b]``) of tuples whose sub-tiles do
-    not fit into ``capacity`` columns.
+    Returns their numbering, what the level ``below`` (it ``exists``, bool ``[b]``) does with
+    each kind, its columns, and the reason CAPACITY (uint32 ``[b]``) of tuples whose sub-tiles
+    do not fit into ``capacity`` columns.
     """
-    tuples = exists.shape[0]
-    states, single = columns.states, tiles.single
-    raggable = _in_any(
-        (tiles.spatial[:, columns.row] & (states.init_ragged | states.edge_ragged)).any(0), columns, tuples
-    )
-    at_edge = _in_any(((states.edge > 0) | states.init_edge)[:SLOTS], columns, tuples)
-    full = _in_any((~states.init_edge | states.has_steady)[:SLOTS], columns, tuples)
-    spatial = tiles.first_spatial
+    loops, single, spatial = kinds.loops, tiles.single, tiles.first_spatial
+    occurs = jnp.stack([kinds.whole, kinds.ragged][: loops.number.shape[0]])
+
+    def in_any(holds: Array) -> Array:
+        return (holds[:, :SLOTS] & occurs).any(0)
+
+    uneven = loops.init_ragged | loops.edge_ragged
+    raggable = in_any(tiles.spatial & uneven).any(0)
+    if tiles.doubled is not None:
+        either = jnp.stack([tiles.of_doubled(kind, False) for kind in occurs])
+        raggable |= (tiles.spatial[SLOTS] & uneven[:, SLOTS] & either).any(0)
+    at_edge = in_any((loops.edge > 0) | loops.init_edge)
+    full = in_any(~loops.init_edge | loops.has_steady)
     ragged = at_edge & (~spatial | single | raggable)
     whole = full | (spatial & at_edge & ~single)
     mapped, mapped_edge = tiles.mapped[:SLOTS], tiles.mapped_edge[:SLOTS]
     both = ragged & whole & (mapped != mapped_edge)
+    only = ragged & ~whole
     weight = [jnp.ones_like(both[0], jnp.int32)]
     for d in range(SLOTS):
         weight.append(jnp.where(both[d], 2 * weight[-1], weight[-1]))
     needed = jnp.where(exists, weight.pop(), 0)
     weights = jnp.where(both, jnp.stack(weight), 0)
+
+    handed = [analyse_loops(below, dims) for dims in (mapped, mapped_edge)]
+    stacked = jax.tree.map(lambda *kind: jnp.stack(kind), *handed)
+    kinds_below = Kinds(stacked, ~only, both | only)
 
     end = jnp.cumsum(needed, dtype=jnp.int32)
     first = end - needed
@@ -75,22 +127,13 @@ def hand_down(
     row = jnp.cumsum(starts, dtype=jnp.int32) - 1
     number = jnp.arange(capacity, dtype=jnp.int32) - first[row]
     # Weights are powers of two, so a bit test reads the digit.
-    takes = jnp.where(both[:, row], (number & weights[:, row]) != 0, (ragged & ~whole)[:, row])
-    dims = jnp.where(takes, mapped_edge[:, row], mapped[:, row])
-    below_states = analyse_states(below.take(row), dims)
-    cases = jnp.where(number < needed[row], below_states.cases, 0)
+    takes = only[:, row] | (number & weights[:, row] != 0)
+    bits = (takes.astype(jnp.int32) << jnp.arange(SLOTS, dtype=jnp.int32)[:, None]).sum(0, dtype=jnp.int32)
+    columns = Columns(row, bits, jnp.where(number < needed[row], 1, 0))
+    cases = kinds_below.of(columns, below.take(row)).number.prod(0, dtype=jnp.int32)
     crowded = flag(end > capacity, Reason.CAPACITY)
-    states_below = dataclasses.replace(below_states, cases=cases)
-    return Subtiles(weights, first), Columns(row, states_below), jnp.where(exists, crowded, 0)
-
-
-def _in_any(occurs: Array, columns: Columns, tuples: int) -> Array:
-    """By tuple, whether it occurs in any column that has cases; bool ``[..., c]`` to ``[..., b]``."""
-    if columns.row.shape[0] == tuples:
-        return occurs  # the top level: its columns are the tuples
-    there = (occurs & (columns.states.cases > 0)).astype(jnp.int32)
-    counts = jnp.zeros((*occurs.shape[:-1], tuples), jnp.int32).at[..., columns.row].add(there)
-    return counts > 0
+    columns = dataclasses.replace(columns, cases=columns.cases * cases)
+    return Subtiles(weights, first), kinds_below, columns, jnp.where(exists, crowded, 0)
 
 
 def look_up(table: Array, column: Array) -> Array:

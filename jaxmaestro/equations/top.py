@@ -9,14 +9,15 @@ import jax
 import jax.numpy as jnp
 
 from jaxmaestro.encoding.slots import FILTER, INPUT, OUTPUT
-from jaxmaestro.equations.arithmetic import Arithmetic, product
+from jaxmaestro.equations.arithmetic import Arithmetic, Divisor, product
+from jaxmaestro.equations.blocks import in_blocks
 from jaxmaestro.equations.cases import Place, States, times_overflow, walk
+from jaxmaestro.equations.kernels import Lowering
 from jaxmaestro.equations.level import (
     CaseCost,
     LevelModel,
     Start,
     case_cost,
-    in_blocks,
     no_start,
     plan,
     stops,
@@ -104,7 +105,7 @@ class Pending:
     times: Array  # occurrences
     busiest: Array  # elements: the larger of what comes in and what goes out
     contents: Array  # elements of L2
-    compute: Array
+    compute: Divisor
     ingress_delay: Array
     egress_delay: Array
     delay: Array
@@ -112,7 +113,7 @@ class Pending:
 
     @classmethod
     def of(
-        cls, now: CaseCost, live: Array, totals: Totals, offchip: Array, arithmetic: Arithmetic
+        cls, now: CaseCost, live: Array, totals: Totals, offchip: Divisor, arithmetic: Arithmetic
     ) -> Pending:
         """A case, where it is ``live``; ``totals`` include it."""
         contents = jnp.maximum(totals.l2_input + totals.l2_filter, totals.l2_output)
@@ -121,7 +122,7 @@ class Pending:
             times=now.times,
             busiest=jnp.maximum(now.input + now.filter, now.outputs.egress),
             contents=contents,
-            compute=jnp.maximum(now.compute, 1),
+            compute=arithmetic.divisor(jnp.maximum(now.compute, 1)),
             ingress_delay=now.ingress_delay,
             egress_delay=now.egress_delay,
             delay=now.delay,
@@ -130,11 +131,10 @@ class Pending:
         )
 
     @classmethod
-    def none(cls, priced: Array, offchip: Array) -> Pending:
+    def none(cls, priced: Array, offchip: Divisor, arithmetic: Arithmetic) -> Pending:
         """No case."""
-        zero = jnp.zeros(priced.shape[-1], priced.dtype)
-        one = jnp.ones_like(priced)
-        return cls(zero > 0, zero, zero, zero, one, priced, priced, priced, jnp.zeros_like(offchip))
+        zero, one = jnp.zeros(priced.shape[-1], priced.dtype), arithmetic.divisor(jnp.ones_like(priced))
+        return cls(zero > 0, zero, zero, zero, one, priced, priced, priced, jnp.zeros_like(offchip.value))
 
 
 @jax.tree_util.register_dataclass
@@ -170,7 +170,7 @@ class Performance:
             offchip_bandwidth=arithmetic.halve(jnp.maximum(self.offchip_bandwidth, asks), works),
             ingress=self.ingress.add(case.ingress_delay, times, beyond),
             egress=self.egress.add(case.egress_delay, times, beyond),
-            compute=self.compute.add(compute, times, beyond),
+            compute=self.compute.add(compute.value, times, beyond),
         )
 
 
@@ -187,16 +187,16 @@ class TopCost:
     started: Array  # bool [b]: some case had work
 
 
-def top_cost(model: LevelModel, columns: Columns, block: int) -> TopCost:
+def top_cost(model: LevelModel, columns: Columns, lowering: Lowering) -> TopCost:
     """Figures of the top level, whose only tile is the layer."""
-    cost: TopCost = in_blocks(_top_cost, model, columns, block)
+    cost: TopCost = in_blocks(_top_cost, model, columns, lowering)
     return cost
 
 
 def _top_cost(model: LevelModel, states: States) -> TopCost:
     arithmetic, columns = model.arithmetic, states.cases.shape[0]
     shared = plan(model, states)
-    offchip = model.shared.offchip_bandwidth.astype(arithmetic.count)
+    offchip = arithmetic.divisor(model.shared.offchip_bandwidth)
 
     def step(sums: Any, place: Place, live: Array) -> Any:
         start, totals, performance, before = sums
@@ -210,10 +210,10 @@ def _top_cost(model: LevelModel, states: States) -> TopCost:
     zeros: dict[str, Any] = {f.name: zero for f in dataclasses.fields(Totals)}
     zeros |= {"active_pes": jnp.zeros(columns, arithmetic.real), "overflows": false, "terminates": false}
     priced = jnp.zeros(model.noc_bandwidth.shape, arithmetic.count)
-    runtime = jnp.zeros(jnp.broadcast_shapes(priced.shape, offchip.shape), arithmetic.count)
+    runtime = jnp.zeros(jnp.broadcast_shapes(priced.shape, offchip.value.shape), arithmetic.count)
     delays = Delays(jnp.full_like(priced, arithmetic.largest), priced, priced)
     performance = Performance(runtime, priced, priced, priced, delays, delays, delays)
-    sums = no_start(columns), Totals(**zeros), performance, Pending.none(priced, offchip)
+    sums = no_start(columns), Totals(**zeros), performance, Pending.none(priced, offchip, arithmetic)
     start, totals, performance, last = walk(states, step, sums)
     performance = performance.add(last, arithmetic)
     l1 = start.l1_needs(shared)

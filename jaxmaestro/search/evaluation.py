@@ -24,6 +24,7 @@ from jaxmaestro.encoding.tables import Rows
 from jaxmaestro.equations.arithmetic import EXACT
 from jaxmaestro.equations.cost import analyse, price
 from jaxmaestro.equations.costs import Costs
+from jaxmaestro.equations.kernels import Lowering
 from jaxmaestro.execution.programs import GENERAL, PLAIN, Shape, blank_rows, compiled
 from jaxmaestro.mapspace import Genes
 from jaxmaestro.search.objective import scores
@@ -135,7 +136,7 @@ def _complete(shape: Shape, objectives: tuple[str, ...], counted: Counted, chunk
         found, left = loop
         part = _only(chunk, left)
         analysis = _apart(left.any(), analyse, part)
-        now, crowded = read(price(part, analysis, EXACT, shape.block))
+        now, crowded = read(price(part, analysis, EXACT, Lowering(shape.block)))
         return jnp.where(left[:, None], now, found), left & crowded
 
     nothing = jnp.zeros((shape.rows, len(objectives)), jnp.float64), jnp.ones(shape.rows, bool)

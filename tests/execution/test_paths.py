@@ -20,6 +20,7 @@ from jaxmaestro import Batch, Costs, cost, evaluate_batch, evaluation
 from jaxmaestro.encoding.tables import MEMORY
 from jaxmaestro.equations.arithmetic import EXACT, FLOAT32, Arithmetic
 from jaxmaestro.equations.cost import row_costs
+from jaxmaestro.equations.kernels import Lowering
 from jaxmaestro.execution.grouping import Tiling, share
 from jaxmaestro.execution.programs import ON_ACCELERATOR, ON_CPU, PLAIN, blank_rows
 from tests.equations.trials import differing_fields, has_figures
@@ -88,7 +89,7 @@ def test_longer_chunks(batch: Batch, shared: Costs, monkeypatch: pytest.MonkeyPa
 def test_programs_lower_for_a_gpu(name: str, arithmetic: Arithmetic) -> None:
     """Nothing in them is for a CPU alone, as far as can be told without a GPU."""
     shape = getattr(ON_ACCELERATOR, name)
-    step = functools.partial(row_costs, arithmetic=arithmetic, block=shape.block)
+    step = functools.partial(row_costs, arithmetic=arithmetic, lowering=Lowering(shape.block))
     with jax.enable_x64(arithmetic.exact):
         traced = jax.jit(step).trace(blank_rows(shape))
         text = traced.lower(lowering_platforms=("cuda",)).as_text()
