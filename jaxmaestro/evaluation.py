@@ -68,11 +68,13 @@ def evaluate_batch(
         own = singles(batch, tuples[in_general])
         costs = run_group(batch, own, shapes.general, precision, costs, threads, devices)
         tuples = tuples[~in_general]
+    plain = shapes.brief
     if len(tuples) > shapes.plain.rows:
+        plain = shapes.plain
         groups, tuples = share(batch, tuples, tilings(shapes), LEAST_SHARED)
         for group, shape in zip(groups, (shapes.few, shapes.shared), strict=True):
             costs = run_group(batch, group, shape, precision, costs, threads, devices)
-    costs = run_group(batch, singles(batch, tuples), shapes.plain, precision, costs, threads, devices)
+    costs = run_group(batch, singles(batch, tuples), plain, precision, costs, threads, devices)
     assert costs is not None
     return costs
 

@@ -41,7 +41,7 @@ class Lowering:
     def kernel(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """``function(*arguments)`` as one kernel, loops and all, which runs on one core.
 
-        It must not sort nor scatter.
+        It must not sort nor scatter. No argument may be empty.
         """
         if not self.kernels:
             return function(*arguments)

@@ -1,4 +1,4 @@
-"""The compiled programs: four shapes for all batches, each built once, ahead of time.
+"""The compiled programs: five shapes for all batches, each built once, ahead of time.
 
 Whatever is asked for runs as chunks of one of these shapes, padded, so that a process
 compiles a handful of programs however many batches of however many lengths it sees.
@@ -40,10 +40,13 @@ class Shape:
     extras: bool
     variants: int  # sub-tiles a level, on average
     block: int
+    kernels: bool = True  # on a CPU as a few kernels: twice as quick, and compiled a fifth longer
 
 
 PLAIN = Shape(rows=1024, nocs=1, memories=1, levels=2, extras=False, variants=6, block=BLOCK)
 """Mappings of one and two cluster levels: nearly all."""
+BRIEF = dataclasses.replace(PLAIN, kernels=False)
+"""The same for what is one chunk: the first result of a process comes sooner."""
 SHARED = Shape(rows=512, nocs=12, memories=12, levels=2, extras=False, variants=2, block=BLOCK // 2)
 """The same on several accelerators of as many PEs."""
 FEW = Shape(rows=1024, nocs=4, memories=4, levels=2, extras=False, variants=2, block=BLOCK)
@@ -57,14 +60,16 @@ class Shapes:
     """The shapes of a kind of device."""
 
     plain: Shape
+    brief: Shape
     few: Shape
     shared: Shape
     general: Shape
 
 
-ON_CPU = Shapes(PLAIN, FEW, SHARED, GENERAL)
+ON_CPU = Shapes(PLAIN, BRIEF, FEW, SHARED, GENERAL)
 ON_ACCELERATOR = Shapes(
-    plain=dataclasses.replace(PLAIN, rows=2**15, block=2**14),
+    plain=(plain := dataclasses.replace(PLAIN, rows=2**15, block=2**14)),
+    brief=plain,
     few=dataclasses.replace(FEW, rows=2**13, block=2**13),
     shared=dataclasses.replace(SHARED, rows=2**12, block=2**12),
     general=dataclasses.replace(GENERAL, rows=2**12, block=2**12),
@@ -123,7 +128,7 @@ def _built(shape: Shape, precision: Precision, devices: tuple[jax.Device, ...]) 
     sharding = None
     if devices:
         sharding = NamedSharding(Mesh(np.array(devices), ("device",)), PartitionSpec("device"))
-    lowering = Lowering(shape.block, kernels=marked_calls(devices))
+    lowering = Lowering(shape.block, shape.kernels and marked_calls(devices))
     step = functools.partial(row_costs, arithmetic=arithmetic, lowering=lowering)
     leading = (len(devices),) if devices else ()
     rows = jax.tree.map(
