@@ -14,7 +14,7 @@ from jaxmaestro.equations.cost import Precision, check_precision
 from jaxmaestro.equations.costs import Costs
 from jaxmaestro.execution.chunks import run_group
 from jaxmaestro.execution.grouping import Tiling, share, singles
-from jaxmaestro.execution.programs import PLAIN, Shapes, shapes_on
+from jaxmaestro.execution.programs import PLAIN, Shapes, shapes_on, suited
 from jaxmaestro.results.network import NetworkCosts
 
 LEAST_SHARED = 2
@@ -66,11 +66,11 @@ def evaluate_batch(
     if general.any():
         in_general = general[np.asarray(batch.mapping)]
         own = singles(batch, tuples[in_general])
-        costs = run_group(batch, own, shapes.general, precision, costs, threads, devices)
+        shape = suited(shapes.general, shapes.brief_general, len(own), precision, devices)
+        costs = run_group(batch, own, shape, precision, costs, threads, devices)
         tuples = tuples[~in_general]
-    plain = shapes.brief
-    if len(tuples) > shapes.plain.rows:
-        plain = shapes.plain
+    plain = suited(shapes.plain, shapes.brief, len(tuples), precision, devices)
+    if plain == shapes.plain and len(tuples) > plain.rows:
         groups, tuples = share(batch, tuples, tilings(shapes), LEAST_SHARED)
         for group, shape in zip(groups, (shapes.few, shapes.shared), strict=True):
             costs = run_group(batch, group, shape, precision, costs, threads, devices)

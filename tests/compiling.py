@@ -1,11 +1,15 @@
-"""Compiling in less time, where what is compiled runs briefly."""
+"""Compiling in less time, where what is compiled runs briefly; which programs a batch gets."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from unittest import mock
 
 import jax
+
+from jaxmaestro import evaluation
+from jaxmaestro.execution.programs import Shape
 
 
 @contextlib.contextmanager
@@ -16,3 +20,14 @@ def unoptimised() -> Iterator[None]:
         yield
     finally:
         jax.config.update("jax_disable_most_optimizations", False)
+
+
+@contextlib.contextmanager
+def programs_for_few_chunks(wanted: bool, but: Shape | None = None) -> Iterator[None]:
+    """Batches of any length go to the programs for few chunks, or to the lasting ones, ``but`` one's not."""
+
+    def suited(shape: Shape, brief: Shape, *_: object) -> Shape:
+        return brief if wanted != (shape == but) else shape
+
+    with mock.patch.object(evaluation, "suited", suited):
+        yield

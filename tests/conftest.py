@@ -23,10 +23,10 @@ if _VARIABLE not in os.environ:
 def quickly() -> Iterator[None]:
     """Searches are compiled in half the time; the cost model's program is as other tests have it."""
     # Imported here: the folder above is for JAX to find.
-    from jaxmaestro.execution.programs import PLAIN, compiled
+    from jaxmaestro.execution.programs import BRIEF, compiled
     from tests.compiling import unoptimised
 
-    compiled(PLAIN, "exact")
+    compiled(BRIEF, "exact")
     with unoptimised():
         yield
 

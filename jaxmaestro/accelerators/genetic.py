@@ -28,7 +28,7 @@ from jaxmaestro.accelerators.problem import (
     keep_nothing,
     undominated,
 )
-from jaxmaestro.encoding.tables import Rows
+from jaxmaestro.encoding.packed import Packed
 from jaxmaestro.execution.programs import Shape
 from jaxmaestro.mapspace import Genes, MappingSpace, where
 from jaxmaestro.mapspace.choices import uniform, whole_numbers
@@ -223,7 +223,7 @@ def _on_points(space: MappingSpace, genes: Genes, pes: Array) -> Genes:
 
 
 @functools.partial(jax.jit, static_argnames="shape")
-def _laid_out(space: MappingSpace, hardware: Any, state: _State, shape: Shape) -> list[Rows]:
+def _laid_out(space: MappingSpace, hardware: Any, state: _State, shape: Shape) -> list[Packed]:
     layers, population = state.genes.levels.shape
     # Directives do not depend on the sizes allowed, which are many.
     small = dataclasses.replace(space, cluster_sizes=space.cluster_sizes[:, :1])

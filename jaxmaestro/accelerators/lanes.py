@@ -16,7 +16,8 @@ from jaxmaestro.accelerators.elites import Elites, Exploration, Wanted, insert, 
 from jaxmaestro.accelerators.roofline import roofline
 from jaxmaestro.description import UNLIMITED, Hardware, Layer
 from jaxmaestro.encoding.encode import encode_hardware
-from jaxmaestro.encoding.tables import HardwareTable, Rows
+from jaxmaestro.encoding.packed import Packed
+from jaxmaestro.encoding.tables import HardwareTable
 from jaxmaestro.equations.costs import Costs
 from jaxmaestro.execution.programs import Shape
 from jaxmaestro.mapspace import Genes, MappingOptions, MappingSpace
@@ -131,7 +132,7 @@ def _propose(
     goals: tuple[str, ...],
     exploration: Exploration,
     shape: Shape,
-) -> tuple[Genes, list[Rows]]:
+) -> tuple[Genes, list[Packed]]:
     def one(space: MappingSpace, own: Elites, row: Wanted) -> Genes:
         key = jax.random.fold_in(jax.random.key(row.key), step)
         return propose(space, own, row, key, goals, exploration)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
@@ -29,13 +30,15 @@ def in_blocks(cost_of: Any, model: Any, columns: Columns, lowering: Lowering) ->
     filled = (columns.cases[blocks[:, 0]] > 0).sum(dtype=jnp.int32)
 
     def all_of(model: Any, columns: Columns, blocks: Array, filled: Array) -> Any:
-        def one(index: Array) -> Any:
+        @functools.partial(jax.jit, inline=True)  # traced once
+        def one(model: Any, columns: Columns, index: Array) -> Any:
             return cost_of(*model.at(jax.tree.map(lambda a: jnp.take(a, index, mode="clip"), columns)))
 
         def add(number: Array, found: Any) -> Any:
-            return jax.tree.map(lambda a, own: a.at[number].set(own), found, one(blocks[number]))
+            own = one(model, columns, blocks[number])
+            return jax.tree.map(lambda a, own: a.at[number].set(own), found, own)
 
-        shapes = jax.eval_shape(one, blocks[0])
+        shapes = jax.eval_shape(one, model, columns, blocks[0])
         nothing = jax.tree.map(lambda a: jnp.zeros((len(blocks), *a.shape), a.dtype), shapes)
         return lax.fori_loop(0, filled, add, nothing)
 

@@ -13,7 +13,9 @@ import functools
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from jaxmaestro.description.reasons import Reason
 from jaxmaestro.encoding.tables import Batch, Rows
@@ -22,7 +24,7 @@ from jaxmaestro.equations.clusters import Level, Shared, analyse_clusters
 from jaxmaestro.equations.costs import Costs
 from jaxmaestro.equations.figures import figures
 from jaxmaestro.equations.kernels import BLOCK, Lowering
-from jaxmaestro.equations.level import LevelCost, LevelModel, sub_level_cost
+from jaxmaestro.equations.level import LevelCost, LevelModel, no_level_cost, sub_level_cost
 from jaxmaestro.equations.subtiles import Columns, Kinds, Subtiles, hand_down, top_kinds
 from jaxmaestro.equations.tiles import Tiles, analyse_tiles
 from jaxmaestro.equations.top import TopCost, top_cost
@@ -107,11 +109,10 @@ def analyse(batch: Rows) -> Analysis:
     tiles = [analyse_tiles(level, shared.sliding) for level in levels]
     kinds, columns = top_kinds(tiles[0], levels[0].dims, levels[0].exists)
     all_kinds, all_columns, subtiles = [kinds], [columns], []
-    for index, variants in enumerate(batch.variants):
+    capacity = max(batch.variants, default=0) * len(batch)  # the same at all levels
+    for index in range(batch.levels - 1):
         below, exists = tiles[index + 1], levels[index + 1].exists
-        numbering, kinds, columns, crowded = hand_down(
-            tiles[index], kinds, below, exists, variants * len(batch)
-        )
+        numbering, kinds, columns, crowded = hand_down(tiles[index], kinds, below, exists, capacity)
         subtiles.append(numbering)
         all_kinds.append(kinds)
         all_columns.append(columns)
@@ -122,22 +123,43 @@ def analyse(batch: Rows) -> Analysis:
 @functools.partial(jax.jit, static_argnames=("arithmetic", "lowering"))
 def perform(analysis: Analysis, arithmetic: Arithmetic, lowering: Lowering) -> TopCost:
     """Performance of every level, innermost first."""
-    below: LevelCost | None = None
-    for index, level in reversed(list(enumerate(analysis.levels))):
-        model = LevelModel(
+    models = [
+        LevelModel(
             tiles=analysis.tiles[index],
             kinds=analysis.kinds[index],
             innermost=level.innermost,
             noc_bandwidth=level.noc_bandwidth,
             noc_latency=level.noc_latency,
             shared=analysis.shared,
-            subtiles=analysis.subtiles[index] if below is not None else None,
-            below=below,
+            subtiles=analysis.subtiles[index] if index < len(analysis.subtiles) else None,
+            below=None,
             arithmetic=arithmetic,
         )
-        if index > 0:
-            below = sub_level_cost(model, analysis.columns[index], lowering)
-    return top_cost(model, analysis.columns[0], lowering)
+        for index, level in enumerate(analysis.levels)
+    ]
+    top, *subs = models
+    if subs:
+        below = _sub_levels(subs, analysis.columns[1:], lowering)
+        top = dataclasses.replace(top, below=below)
+    return top_cost(top, analysis.columns[0], lowering)
+
+
+def _sub_levels(models: list[LevelModel], columns: list[Columns], lowering: Lowering) -> LevelCost:
+    """Cost of the first of the levels below the top, whose own cost comes from those below it."""
+    if len(models) == 1:
+        return sub_level_cost(models[0], columns[0], lowering)
+    # One program for all of them: to the innermost, nothing is handed and so nothing is looked up.
+    last = models[-1]
+    nothing = jax.tree.map(jnp.zeros_like, models[0].subtiles)
+    alike = [*models[:-1], dataclasses.replace(last, subtiles=nothing)]
+    stacked = jax.tree.map(lambda *level: jnp.stack(level), *zip(alike, columns, strict=True))
+
+    def level_cost(below: LevelCost, level: tuple[LevelModel, Columns]) -> tuple[LevelCost, None]:
+        model, own = level
+        return sub_level_cost(dataclasses.replace(model, below=below), own, lowering), None
+
+    none = no_level_cost(last, columns[-1])
+    return lax.scan(level_cost, none, stacked, reverse=True)[0]
 
 
 @functools.partial(jax.jit, static_argnames="arithmetic")

@@ -296,6 +296,21 @@ def sub_level_cost(model: LevelModel, columns: Columns, lowering: Lowering) -> L
     return cost
 
 
+def no_level_cost(model: LevelModel, columns: Columns) -> LevelCost:
+    """The cost of a level that is not there, as if it had these columns."""
+    count, length = model.arithmetic.count, columns.cases.shape[0]
+    zero, false = jnp.zeros(length, count), jnp.zeros(length, bool)
+    return LevelCost(
+        runtime=jnp.zeros((*model.noc_bandwidth.shape[:-1], length), count),
+        active_pes=jnp.zeros(length, model.arithmetic.real),
+        l1_input=zero,
+        l1_filter=zero,
+        l1_output=zero,
+        terminates=false,
+        overflows=false,
+    )
+
+
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class _Sums:

@@ -6,17 +6,21 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import jax
 import numpy as np
 
 from jaxmaestro.description.reasons import Reason
-from jaxmaestro.encoding.tables import Batch, MappingTable, Rows
+from jaxmaestro.encoding.packed import Packed
+from jaxmaestro.encoding.tables import Batch, MappingTable
 from jaxmaestro.equations.cost import Precision
 from jaxmaestro.equations.costs import Costs
 from jaxmaestro.execution.grouping import Group, Index
-from jaxmaestro.execution.programs import Shape, blank_rows, compiled, on_points
+from jaxmaestro.execution.programs import Shape, compiled
 from jaxmaestro.execution.room import empty
+
+T = TypeVar("T")
 
 _NO_LEVEL = {"size": 1, "size_sz": -1, "offset": 1, "offset_sz": -1, "cluster": 1, "cluster_sz": -1}
 """What a level that is not there holds, where it is not zero."""
@@ -39,13 +43,13 @@ def run_group(
     if len(group) == 0:
         return into
     program = compiled(shape, precision, devices)
-    tables = dataclasses.replace(batch, mappings=_of_depth(batch.mappings, shape.levels))
+    words = _words(batch, group, shape)
     room = into or _room(len(batch), program.costs)
     parts = max(len(devices), 1)
 
     def fill(piece: Group) -> Group:
         """Put the costs of a piece in their places; the rows that must be repeated."""
-        costs: Costs = jax.tree.map(np.asarray, program.run(_rows(tables, piece, shape, len(devices))))
+        costs: Costs = jax.tree.map(np.asarray, program.run(_chunk(words, piece, shape, len(devices))))
         crowded = np.zeros(len(piece), bool)
         for part in range(-(-len(piece) // shape.rows)):
             first, last = part * shape.rows, (part + 1) * shape.rows
@@ -101,23 +105,44 @@ def _of_depth(mappings: MappingTable, levels: int) -> MappingTable:
     )
 
 
-def _rows(batch: Batch, group: Group, shape: Shape, devices: int) -> Rows:
+@dataclasses.dataclass(frozen=True)
+class _Words:
+    """What the tuples of a batch say."""
+
+    tables: Packed
+    layer: Index  # [tuples] entry of a tuple's layer
+    mapping: Index
+
+
+def _words(batch: Batch, group: Group, shape: Shape) -> _Words:
+    """The words of what a group uses: of tables that are longer than it, only that."""
+
+    def used(table: T, entry: Index) -> tuple[T, Index]:
+        if len(jax.tree.leaves(table)[0]) <= len(group):
+            return table, entry
+        own, place = np.unique(entry[group.pair], return_inverse=True)
+        places = np.zeros(len(entry), np.intp)
+        places[group.pair] = place.reshape(-1)
+        taken: T = jax.tree.map(lambda field: np.take(field, own, axis=0), table)
+        return taken, places
+
+    layers, layer = used(batch.layers, np.asarray(batch.layer))
+    mappings, mapping = used(batch.mappings, np.asarray(batch.mapping))
+    tables = Packed.of_tables(layers, _of_depth(mappings, shape.levels), batch.hardware)
+    return _Words(tables, layer, mapping)
+
+
+def _chunk(words: _Words, group: Group, shape: Shape, devices: int) -> Packed:
     """The descriptions of a group, padded to a chunk (with ``devices``, to one for each)."""
     missing = shape.rows * max(devices, 1) - len(group)
     padded = np.append(np.arange(len(group)), np.zeros(missing, np.intp))
     pair = group.pair[padded]
-    layer, mapping = np.asarray(batch.layer)[pair], np.asarray(batch.mapping)[pair]
-    rows = dataclasses.replace(
-        blank_rows(shape),
-        layers=jax.tree.map(lambda field: np.take(field, layer, axis=0), batch.layers),
-        mappings=jax.tree.map(lambda field: np.take(field, mapping, axis=0), batch.mappings),
-        hardware=on_points(batch.hardware, group.noc[padded], group.memory[padded]),
-    )
+    chunk = words.tables.take(words.layer[pair], words.mapping[pair], group.noc[padded], group.memory[padded])
     # Padding has no cases to walk: it is a mapping that is not there.
-    rows.mappings.levels[len(group) :] = 0
+    chunk.leave_out(len(group))
     if not devices:
-        return rows
-    return jax.tree.map(lambda a: a.reshape(devices, -1, *a.shape[1:]), rows)
+        return chunk
+    return jax.tree.map(lambda a: a.reshape(devices, -1, *a.shape[1:]), chunk)
 
 
 def _put(into: Costs, group: Group, costs: Costs) -> None:
@@ -125,19 +150,41 @@ def _put(into: Costs, group: Group, costs: Costs) -> None:
     first, last = int(group.tuples[0]), int(group.tuples[-1])
     # Neighbours in the batch are copied in one go.
     side_by_side = last - first == len(group.tuples) - 1 and bool((np.diff(group.tuples) == 1).all())
+    length = group.length if side_by_side else None
     row, (noc, memory) = group.row, np.divmod(group.point, group.memory.shape[1])
     indices: dict[tuple[int, int], Index] = {}
     for field in dataclasses.fields(costs):
         values = getattr(costs, field.name)
         p, q = axes = values.shape[:2]
+        target = getattr(into, field.name)
+        if length and axes == (1, 1):
+            _repeat(values[0, 0, : len(group)], target[first : last + 1].reshape(len(group), length, -1))
+            continue
         if axes not in indices:
             indices[axes] = ((noc if p > 1 else 0) * q + (memory if q > 1 else 0)) * values.shape[2] + row
-        flat, target = values.reshape(-1, *values.shape[3:]), getattr(into, field.name)
+        flat = values.reshape(-1, *values.shape[3:])
         if side_by_side:
             # Without a mode NumPy would copy to a buffer first.
             np.take(flat, indices[axes], axis=0, out=target[first : last + 1], mode="clip")
         else:
             target[group.tuples] = flat[indices[axes]]
+
+
+def _repeat(values: np.ndarray, target: np.ndarray) -> None:
+    """A figure ``[rows, ...]`` that all points share, to tuples ``[rows, points, words]``."""
+    rows, points, words = target.shape
+    if words == 1:
+        target[:] = values[:, None, None]
+        return
+    # A few words at a time are copied slowly: many points of a row are.
+    flat, some = target.reshape(rows, -1), np.tile(values.reshape(rows, words), (1, min(points, _AT_ONCE)))
+    for begin in range(0, points * words, some.shape[1]):
+        part = flat[:, begin : begin + some.shape[1]]
+        part[:] = some[:, : part.shape[1]]
+
+
+_AT_ONCE = 16
+"""Points that are written in one go."""
 
 
 def _as_done(run: Callable[[Group], Group], pieces: list[Group], at_a_time: int) -> Iterator[Group]:

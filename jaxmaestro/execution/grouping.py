@@ -42,6 +42,12 @@ class Group:
         """The row of every tuple."""
         return np.repeat(np.arange(len(self)), np.diff(self.start))
 
+    @property
+    def length(self) -> int | None:
+        """How many tuples a row has, if all have as many; else None."""
+        length = len(self.tuples) // max(len(self), 1)
+        return length if (np.diff(self.start) == length).all() else None
+
     def part(self, first: int, last: int) -> Group:
         """Rows ``first`` to ``last``, without it."""
         last = min(last, len(self))
@@ -55,6 +61,23 @@ class Group:
             self.tuples[inside],
             self.point[inside],
         )
+
+    def at(self, offsets: Index) -> Group:
+        """These rows again and again, each time with tuples so many places further on."""
+        times = len(offsets)
+
+        def moved(tuples: Index) -> Index:
+            return (offsets[:, None] + tuples).reshape(-1)
+
+        start = np.append(0, np.cumsum(np.tile(np.diff(self.start), times)))
+        noc, memory = (np.tile(side, (times, 1)) for side in (self.noc, self.memory))
+        return Group(moved(self.pair), noc, memory, start, moved(self.tuples), np.tile(self.point, times))
+
+    def and_then(self, other: Group) -> Group:
+        """The rows of both."""
+        fields = {f.name: (getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self)}
+        fields["start"] = self.start[:-1], self.start[-1] + other.start
+        return Group(**{name: np.concatenate(pair) for name, pair in fields.items()})
 
     def where(self, rows: npt.NDArray[np.bool_]) -> Group:
         """The rows of a mask."""
@@ -83,7 +106,50 @@ def share(batch: Batch, tuples: Index, tilings: Sequence[Tiling], least: int) ->
     """Rows with at least ``least`` tuples, a group for each tiling; the tuples left over.
 
     The hardware points of a layer under a mapping are cut by the tiling that takes the least time.
+    Where pair after pair is on the same accelerators, as in a product, the first stands for all.
     """
+    times, length = _alike(batch, tuples)
+    if times == 1:
+        return _share(batch, tuples, tilings, least)
+    first = tuples[:length]
+    groups, left = _share(batch, first, tilings, least)
+    offsets = tuples[0 : times * length : length] - first[0]
+    groups = [group.at(offsets) for group in groups]
+    left = (offsets[:, None] + left).reshape(-1)
+    rest = tuples[times * length :]
+    if len(rest):
+        more, alone = _share(batch, rest, tilings, least)
+        groups = [one.and_then(other) for one, other in zip(groups, more, strict=True)]
+        left = np.concatenate([left, alone])
+    return groups, left
+
+
+def _alike(batch: Batch, tuples: Index) -> tuple[int, int]:
+    """Into how many blocks of what length tuples fall, each a pair by itself, all on the same accelerators.
+
+    Tuples may be left over at the end. Without such a structure they are one block.
+    """
+    whole = 1, len(tuples)
+    if len(tuples) == 0 or not (np.diff(tuples) == 1).all():
+        return whole
+    span = slice(tuples[0], tuples[-1] + 1)
+    sides = [np.asarray(index)[span] for index in (batch.layer, batch.mapping)]
+    changes = [np.argmax(side != side[0]) or len(side) for side in sides]
+    length = int(min(changes))
+    times = len(tuples) // length
+    if times < 2 or length < 2:
+        return whole
+    layers, mappings = (side[: times * length].reshape(times, length) for side in sides)
+    accelerators = np.asarray(batch.accelerator)[span][: times * length].reshape(times, length)
+    same = all((each == each[:, :1]).all() for each in (layers, mappings))
+    if not same or not (accelerators == accelerators[0]).all():
+        return whole
+    later = (np.diff(layers[:, 0]) > 0) | ((np.diff(layers[:, 0]) == 0) & (np.diff(mappings[:, 0]) > 0))
+    return (times, length) if later.all() else whole
+
+
+def _share(batch: Batch, tuples: Index, tilings: Sequence[Tiling], least: int) -> tuple[list[Group], Index]:
+    """As :func:`share`, for tuples of any kind."""
     kind, noc, memory = _sides(batch.hardware)
     accelerator = np.asarray(batch.accelerator)[tuples]
     code = np.asarray(batch.layer)[tuples].astype(np.int64) * np.asarray(batch.mappings.levels).shape[0]

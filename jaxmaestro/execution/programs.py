@@ -1,7 +1,8 @@
-"""The compiled programs: five shapes for all batches, each built once, ahead of time.
+"""The compiled programs: six for all batches, each built once, ahead of time.
 
 Whatever is asked for runs as chunks of one of these shapes, padded, so that a process
 compiles a handful of programs however many batches of however many lengths it sees.
+Two are for what is few chunks: they are ready in a third of the time.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import dataclasses
 import functools
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any, TypeVar
@@ -22,6 +24,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxmaestro.description import Hardware
 from jaxmaestro.encoding.encode import encode_dataflows, encode_hardware, encode_layers
+from jaxmaestro.encoding.packed import Packed
 from jaxmaestro.encoding.tables import MEMORY, HardwareTable, Rows
 from jaxmaestro.equations.arithmetic import EXACT, FLOAT32
 from jaxmaestro.equations.cost import Precision, row_costs
@@ -40,19 +43,21 @@ class Shape:
     extras: bool
     variants: int  # sub-tiles a level, on average
     block: int
-    kernels: bool = True  # on a CPU as a few kernels: twice as quick, and compiled a fifth longer
+    brief: bool = False  # on a CPU ready in a third of the time, and three to five times as slow
 
 
-PLAIN = Shape(rows=1024, nocs=1, memories=1, levels=2, extras=False, variants=6, block=BLOCK)
+PLAIN = Shape(rows=1024, nocs=1, memories=1, levels=2, extras=False, variants=12, block=BLOCK)
 """Mappings of one and two cluster levels: nearly all."""
-BRIEF = dataclasses.replace(PLAIN, kernels=False)
-"""The same for what is one chunk: the first result of a process comes sooner."""
+BRIEF = dataclasses.replace(PLAIN, brief=True)
+"""The same for what is few chunks: the first result of a process comes sooner."""
 SHARED = Shape(rows=512, nocs=12, memories=12, levels=2, extras=False, variants=2, block=BLOCK // 2)
 """The same on several accelerators of as many PEs."""
 FEW = Shape(rows=1024, nocs=4, memories=4, levels=2, extras=False, variants=2, block=BLOCK)
 """The same on few of them."""
 GENERAL = Shape(rows=64, nocs=1, memories=1, levels=4, extras=True, variants=4, block=64)
 """Mappings of up to four levels, and those that map a dimension twice in one."""
+BRIEF_GENERAL = dataclasses.replace(GENERAL, brief=True)
+"""The same for what is few chunks."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,16 +69,19 @@ class Shapes:
     few: Shape
     shared: Shape
     general: Shape
+    brief_general: Shape
 
 
-ON_CPU = Shapes(PLAIN, BRIEF, FEW, SHARED, GENERAL)
+ON_CPU = Shapes(PLAIN, BRIEF, FEW, SHARED, GENERAL, BRIEF_GENERAL)
 _LONG = dataclasses.replace(PLAIN, rows=2**15, block=2**14)
+_LONG_GENERAL = dataclasses.replace(GENERAL, rows=2**12, block=2**12)
 ON_ACCELERATOR = Shapes(
     plain=_LONG,
-    brief=_LONG,  # calls are not marked there, so nothing compiles sooner
+    brief=_LONG,  # nothing is known to compile sooner there
     few=dataclasses.replace(FEW, rows=2**13, block=2**13),
     shared=dataclasses.replace(SHARED, rows=2**12, block=2**12),
-    general=dataclasses.replace(GENERAL, rows=2**12, block=2**12),
+    general=_LONG_GENERAL,
+    brief_general=_LONG_GENERAL,
 )
 """Where starting a kernel takes as long as a kernel over a hundred thousand elements."""
 
@@ -97,59 +105,98 @@ def marked_calls(devices: Sequence[jax.Device] = ()) -> bool:
 class Program:
     """The costs ``[p, q, b]`` of a chunk, with axes of length 1 where a figure does not vary."""
 
-    run: Callable[[Rows], Costs]
+    run: Callable[[Packed], Costs]
     costs: Costs  # what it gives for one device, as shapes and types
 
 
+_programs: dict[tuple[Shape, Precision, tuple[jax.Device, ...]], Program] = {}
+
 T = TypeVar("T")
 
-_ON_CPU: dict[str, str | bool] = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_prefer_vector_width": "512"}
+Options = dict[str, str | bool]
+
+_ON_CPU: Options = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_prefer_vector_width": "512"}
 """XLA writes LLVM code itself, not by way of MLIR: ready in two thirds of the time, and as quick.
 Vectors are as long as the processor has them."""
+
+_BRIEFLY: Options = {**_ON_CPU, "xla_backend_optimization_level": "0"}
+"""LLVM translates what XLA wrote and makes nothing of it."""
 
 _TRIED = (0, 8), (0, 11)
 """Versions of jaxlib, from the first to before the second, that marked calls were tried with.
 With another one XLA might end the process where it refuses one."""
 
+FEW_CHUNKS = 16
+"""Chunks of a batch that a brief program runs at most."""
+BRIEF_CHUNKS = 128
+"""Chunks that it runs in a process at most: what it loses with them is what the other takes to compile."""
+
 _lock = threading.Lock()
+_run_briefly: Counter[tuple[Shape, Precision]] = Counter()
+
+
+def suited(
+    shape: Shape, brief: Shape, tuples: int, precision: Precision, devices: Sequence[jax.Device] = ()
+) -> Shape:
+    """Of two shapes, the ``brief`` one for so few tuples that the other is not worth its compiling.
+
+    The figures are the same. One that is there already is used, and the other one is
+    in any case once a process has evaluated many small batches.
+    """
+    chunks = -(-tuples // brief.rows)
+    with _lock:
+        run = _run_briefly[brief, precision] + chunks
+        if chunks > FEW_CHUNKS or run > BRIEF_CHUNKS or (shape, precision, tuple(devices)) in _programs:
+            return shape
+        _run_briefly[brief, precision] = run
+        return brief
 
 
 def compiled(shape: Shape, precision: Precision, devices: Sequence[jax.Device] = ()) -> Program:
     """The program of a chunk of this shape; with ``devices``, of one chunk for each, stacked.
 
-    Takes NumPy rows; with devices they have a leading axis. Built at the first call.
+    Takes NumPy arrays; with devices they have a leading axis. Built at the first call.
     """
+    key = shape, precision, tuple(devices)
     with _lock:
-        return _built(shape, precision, tuple(devices))
+        if key not in _programs:
+            _programs[key] = _built(*key)
+        return _programs[key]
 
 
-@functools.cache
 def _built(shape: Shape, precision: Precision, devices: tuple[jax.Device, ...]) -> Program:
     arithmetic = EXACT if precision == "exact" else FLOAT32
     sharding = None
     if devices:
         sharding = NamedSharding(Mesh(np.array(devices), ("device",)), PartitionSpec("device"))
-    lowering = Lowering(shape.block, shape.kernels and marked_calls(devices))
-    step = functools.partial(row_costs, arithmetic=arithmetic, lowering=lowering)
+    lowering = Lowering(shape.block, not shape.brief and marked_calls(devices))
+    like = blank_rows(shape)
+
+    def step(chunk: Packed) -> Costs:
+        return row_costs(chunk.rows(like), arithmetic, lowering)
+
     leading = (len(devices),) if devices else ()
-    rows = jax.tree.map(
-        lambda a: jax.ShapeDtypeStruct((*leading, *a.shape), a.dtype, sharding=sharding), blank_rows(shape)
+    chunks = jax.tree.map(
+        lambda a: jax.ShapeDtypeStruct((*leading, *a.shape), a.dtype, sharding=sharding), Packed.of(like)
     )
     with jax.enable_x64(arithmetic.exact):  # a setting of the thread
-        costs = jax.eval_shape(step, blank_rows(shape))
-        program = _compile(_over(step, sharding).lower(rows), devices)
+        costs = jax.eval_shape(step, Packed.of(like))
+        lowered = _over(step, sharding).lower(chunks)
+        program = _compile(lowered, _BRIEFLY if shape.brief else _ON_CPU, devices)
 
-    def run(chunk: Rows) -> Costs:
+    def run(chunk: Packed) -> Costs:
         found: Costs = program(chunk if sharding is None else jax.device_put(chunk, sharding))
         return found
 
     return Program(run, costs)
 
 
-def _compile(lowered: jax.stages.Lowered, devices: Sequence[jax.Device]) -> jax.stages.Compiled:
+def _compile(
+    lowered: jax.stages.Lowered, on_cpu: Options, devices: Sequence[jax.Device]
+) -> jax.stages.Compiled:
     if _platform(devices) == "cpu":
-        with contextlib.suppress(jax.errors.JaxRuntimeError):  # there are versions without the option
-            return lowered.compile(compiler_options=_ON_CPU)
+        with contextlib.suppress(jax.errors.JaxRuntimeError):  # there are versions without the options
+            return lowered.compile(compiler_options=on_cpu)
     return lowered.compile()
 
 
@@ -158,8 +205,8 @@ def _over(step: Any, sharding: NamedSharding | None) -> Any:
     if sharding is None:
         return jax.jit(step)
 
-    def part(rows: Rows) -> Any:
-        own = jax.tree.map(lambda a: a[0], rows)
+    def part(chunk: Packed) -> Any:
+        own = jax.tree.map(lambda a: a[0], chunk)
         return jax.tree.map(lambda a: jnp.asarray(a)[None], step(own))
 
     spread = jax.shard_map(

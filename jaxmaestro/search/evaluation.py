@@ -20,12 +20,12 @@ import numpy as np
 from jax import lax
 
 from jaxmaestro.description.reasons import Reason
-from jaxmaestro.encoding.tables import Rows
+from jaxmaestro.encoding.packed import Packed
 from jaxmaestro.equations.arithmetic import EXACT
 from jaxmaestro.equations.cost import analyse, price
 from jaxmaestro.equations.costs import Costs
 from jaxmaestro.equations.kernels import Lowering
-from jaxmaestro.execution.programs import GENERAL, PLAIN, Shape, blank_rows, compiled
+from jaxmaestro.execution.programs import GENERAL, PLAIN, Shape, blank_rows, compiled, suited
 from jaxmaestro.mapspace import Genes
 from jaxmaestro.search.objective import scores
 from jaxmaestro.search.problem import Counted, Problem
@@ -51,7 +51,7 @@ Read = Callable[[Costs], tuple[Array, Array]]
 """Jitted: from costs ``[1, 1, n]`` to figures ``[n, m]``, and which found no room for their sub-tiles."""
 
 
-def evaluated(chunks: list[Rows], shape: Shape, read: Read, threads: int | None = None) -> Array:
+def evaluated(chunks: list[Packed], shape: Shape, read: Read, threads: int | None = None) -> Array:
     """Figures ``[n, m]`` of mappings that were :func:`laid_out`, those of the padding included.
 
     ``threads`` (default: one a core) chunks at a time. A mapping that found no room for its sub-tiles is
@@ -67,20 +67,21 @@ def evaluated(chunks: list[Rows], shape: Shape, read: Read, threads: int | None 
         return np.concatenate([np.asarray(found) for found in pool.map(run, chunks)])
 
 
-def _chunk(shape: Shape, read: Read, chunk: Rows) -> Array:
+def _chunk(shape: Shape, read: Read, chunk: Packed) -> Array:
     return used(chunk, shape, read, lambda figures: figures)
 
 
 T = TypeVar("T")
 
 
-def used(chunk: Rows, shape: Shape, read: Read, use: Callable[[Array], T]) -> T:
+def used(chunk: Packed, shape: Shape, read: Read, use: Callable[[Array], T]) -> T:
     """``use`` of the figures of a chunk, as :func:`evaluated` gives them.
 
     It is called before they are known to be complete, and once more where they were not: most are,
     and a device need not wait for the host to see.
     """
-    program = compiled(shape, "exact")
+    brief = dataclasses.replace(shape, brief=True)
+    program = compiled(suited(shape, brief, shape.rows, "exact"), "exact")
     with jax.enable_x64(True):  # a setting of the thread
         first, crowded = read(program.run(chunk))
         result = use(first)
@@ -128,13 +129,13 @@ def scored(problem: Problem, genes: Genes, shape: Shape | None = None) -> Array:
     return figures[: genes.levels.size].reshape(*genes.levels.shape, -1)
 
 
-def _complete(shape: Shape, objectives: tuple[str, ...], counted: Counted, chunk: Rows) -> Array:
+def _complete(shape: Shape, objectives: tuple[str, ...], counted: Counted, chunk: Packed) -> Array:
     """Figures ``[n, m]`` of a chunk; what finds no room for its sub-tiles comes again among fewer."""
-    read = scoring(objectives, counted)
+    read, like = scoring(objectives, counted), blank_rows(shape)
 
     def again(loop: tuple[Array, Array]) -> tuple[Array, Array]:
         found, left = loop
-        part = _only(chunk, left)
+        part = chunk.only(left).rows(like)
         analysis = _apart(left.any(), analyse, part)
         now, crowded = read(price(part, analysis, EXACT, Lowering(shape.block)))
         return jnp.where(left[:, None], now, found), left & crowded
@@ -160,13 +161,11 @@ def _apart(holds: Array, step: Callable[..., T], *arguments: Any) -> T:
 
 
 @jax.jit
-def _only(chunk: Rows, which: Array) -> Rows:
-    """The chunk with some mappings alone; the others are not there."""
-    levels = jnp.where(which, chunk.mappings.levels, 0)
-    return dataclasses.replace(chunk, mappings=dataclasses.replace(chunk.mappings, levels=levels))
+def _only(chunk: Packed, which: Array) -> Packed:
+    return chunk.only(which)
 
 
-def laid_out(problem: Problem, genes: Genes, shape: Shape) -> list[Rows]:
+def laid_out(problem: Problem, genes: Genes, shape: Shape) -> list[Packed]:
     """Mappings ``[r, p]`` as chunks for the program of a shape, padded with mappings that are not there."""
     rows = problem.batch(genes).rows()
     blank = blank_rows(shape)
@@ -186,6 +185,6 @@ def laid_out(problem: Problem, genes: Genes, shape: Shape) -> list[Rows]:
             return jnp.pad(own, ((0, missing), *((0, 0),) * (own.ndim - 1)), mode="edge").astype(like.dtype)
 
         laid = jax.tree.map(fit, jax.tree.leaves(rows), jax.tree.leaves(blank))
-        chunk = jax.tree.unflatten(jax.tree.structure(blank), laid)
-        chunks.append(_only(chunk, jnp.arange(shape.rows) < shape.rows - missing))
+        chunk = Packed.of(jax.tree.unflatten(jax.tree.structure(blank), laid))
+        chunks.append(chunk.only(jnp.arange(shape.rows) < shape.rows - missing))
     return chunks

@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 
 from jaxmaestro.description import DescriptionError
-from jaxmaestro.encoding.tables import Rows
+from jaxmaestro.encoding.packed import Packed
 from jaxmaestro.execution.programs import Shape
 from jaxmaestro.search.evaluation import evaluated, laid_out, scoring, shape_for, used
 from jaxmaestro.search.problem import Problem
@@ -140,7 +140,7 @@ def _hosted(
     first = int(state.step)
     for number in range(1, most + 1):
 
-        def after(figures: Array, state: State = state) -> tuple[State, list[Rows], Note]:
+        def after(figures: Array, state: State = state) -> tuple[State, list[Packed], Note]:
             return _advance(searcher, problem, state, figures, samples, shape)
 
         if len(chunks) == 1:
@@ -214,14 +214,14 @@ def _initial(searcher: Searcher, problem: Problem) -> State:
 
 
 @functools.partial(jax.jit, static_argnames="shape")
-def _laid_out(problem: Problem, state: State, shape: Shape) -> list[Rows]:
+def _laid_out(problem: Problem, state: State, shape: Shape) -> list[Packed]:
     return laid_out(problem, state.asked, shape)
 
 
 @functools.partial(jax.jit, static_argnames=("searcher", "shape"))
 def _advance(
     searcher: Searcher, problem: Problem, state: State, figures: Array, budget: Array, shape: Shape
-) -> tuple[State, list[Rows], Note]:
+) -> tuple[State, list[Packed], Note]:
     rows, population = state.asked.levels.shape
     scores = figures[: rows * population].reshape(rows, population, -1)
     state = advance(searcher, problem, state, scores, budget)

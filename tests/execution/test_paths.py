@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import functools
@@ -22,11 +23,12 @@ from hypothesis import strategies as st
 from jaxmaestro import Batch, Costs, cost, evaluate_batch, evaluation
 from jaxmaestro.encoding.tables import MEMORY
 from jaxmaestro.equations.arithmetic import EXACT, FLOAT32, Arithmetic
-from jaxmaestro.equations.cost import row_costs
+from jaxmaestro.equations.cost import Precision, row_costs
 from jaxmaestro.equations.kernels import Lowering
-from jaxmaestro.execution import programs
+from jaxmaestro.execution import grouping, programs
 from jaxmaestro.execution.grouping import Tiling, share
-from jaxmaestro.execution.programs import ON_ACCELERATOR, ON_CPU, PLAIN, blank_rows
+from jaxmaestro.execution.programs import BRIEF, GENERAL, ON_ACCELERATOR, ON_CPU, PLAIN, blank_rows
+from tests.compiling import programs_for_few_chunks
 from tests.equations.trials import differing_fields, has_figures
 from tests.execution.mix import POINTS, doubled_batch, product_batch, three_levels
 
@@ -36,11 +38,17 @@ ROOT = Path(__file__).parents[2]
 @contextlib.contextmanager
 def programs_anew() -> Iterator[None]:
     """Nothing that was compiled before is used, nor what is compiled here afterwards."""
-    programs._built.cache_clear()
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(programs, "_programs", {})
+        patch.setattr(programs, "_run_briefly", collections.Counter())
         yield
-    finally:
-        programs._built.cache_clear()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def lasting() -> Iterator[None]:
+    """Small batches are run as large ones are; those of three levels are in tests/test_golden.py."""
+    with programs_for_few_chunks(False, but=GENERAL):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +71,29 @@ def shared(batch: Batch) -> Costs:
     costs = evaluate_batch(batch)
     assert has_figures(costs).mean() > 0.5
     return costs
+
+
+def test_briefly(batch: Batch, shared: Costs) -> None:
+    """As the first small batches of a process, by programs that LLVM does not optimise."""
+    with programs_anew(), programs_for_few_chunks(True):
+        assert not differing_fields(shared, evaluate_batch(batch))
+        assert [shape.brief for shape, *_ in programs._programs] == [True]
+
+
+def test_brief_programs_are_for_the_first_few_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "FEW_CHUNKS", 2)
+    monkeypatch.setattr(programs, "BRIEF_CHUNKS", 5)
+
+    def chosen(tuples: int, precision: Precision = "exact") -> bool:
+        return programs.suited(PLAIN, BRIEF, tuples, precision) == BRIEF
+
+    with programs_anew():
+        assert not chosen(2 * BRIEF.rows + 1)
+        assert [chosen(BRIEF.rows + 1), chosen(1), chosen(BRIEF.rows + 1)] == [True, True, True]
+        assert not chosen(1)
+        assert chosen(1, "float32")
+        programs._programs[PLAIN, "float32", ()] = None  # type: ignore[assignment]
+        assert not chosen(1, "float32")
 
 
 def test_unshared(batch: Batch, shared: Costs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,6 +232,22 @@ def test_grouping_covers_every_tuple_once(
         assert (pes == pes[:, :1]).all()
 
 
+@given(st.integers(1, 4 * len(POINTS)), st.integers(1, 9), st.integers(1, 5))
+@settings(max_examples=60, deadline=None)
+def test_a_product_is_grouped_by_its_first_pair(length: int, points: int, least: int) -> None:
+    """As it would be tuple by tuple, the start of a pair at the end included."""
+    whole = product_batch(4)
+    chosen = np.arange(len(whole)) % len(POINTS) % 10 < points
+    batch = whole.take(np.flatnonzero(chosen)[:length])
+    tilings, tuples = evaluation.tilings(ON_CPU), np.arange(len(batch))
+    groups, left = share(batch, tuples, tilings, least)
+    expected, alone = grouping._share(batch, tuples, tilings, least)
+    assert np.array_equal(left, alone)
+    for group, other in zip(groups, expected, strict=True):
+        for field in dataclasses.fields(group):
+            assert np.array_equal(getattr(group, field.name), getattr(other, field.name)), field.name
+
+
 def test_few_programs_and_eight_devices() -> None:
     flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_", "XLA_"))}
@@ -214,4 +261,4 @@ def test_few_programs_and_eight_devices() -> None:
     )
     found = json.loads(done.stdout)
     assert found["differing"] == []
-    assert 0 < found["programs"] <= 5
+    assert 0 < found["programs"] <= 6

@@ -12,6 +12,8 @@ import numpy as np
 import jaxmaestro
 from jaxmaestro.description import DescriptionError, Hardware
 from jaxmaestro.description.reasons import ILLEGAL, UNSOUND, Reason
+from tests.compiling import programs_for_few_chunks
+from tests.equations.trials import differing_fields
 from tests.fuzz.binary import Row, parse_csv
 from tests.fuzz.cases import Case
 
@@ -64,15 +66,23 @@ def hardware_of(case: Case, folder: Path) -> Hardware:
 
 
 def evaluate(case: Case) -> Ours:
-    """Read, evaluate and write a case; a refusal is returned, any other exception is not caught."""
+    """Read, evaluate and write a case; a refusal is returned, any other exception is not caught.
+
+    The programs for few chunks and the lasting ones must agree bit for bit.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path, csv = folder / f"{case.name}.m", folder / "ours.csv"
         path.write_text(case.mapping)
         try:
-            answer = jaxmaestro.evaluate(jaxmaestro.read_mapping(path), hardware_of(case, folder))
+            network, hardware = jaxmaestro.read_mapping(path), hardware_of(case, folder)
+            with programs_for_few_chunks(True):
+                briefly = jaxmaestro.evaluate(network, hardware)
+            with programs_for_few_chunks(False):
+                answer = jaxmaestro.evaluate(network, hardware)
         except DescriptionError as error:
             return Ours(refusal=str(error).replace(str(folder) + "/", ""))
+        assert not differing_fields(answer.costs, briefly.costs), case.name
         jaxmaestro.write_csv(answer, csv)
         header, rows = parse_csv(csv.read_text())
     costs = answer.costs

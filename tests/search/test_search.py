@@ -14,7 +14,7 @@ import pytest
 import jaxmaestro as jm
 from jaxmaestro.description import DescriptionError, Hardware, Layer
 from jaxmaestro.encoding.encode import encode_hardware
-from jaxmaestro.execution.programs import GENERAL, compiled
+from jaxmaestro.execution.programs import BRIEF_GENERAL, GENERAL, compiled
 from jaxmaestro.mapspace import MappingOptions, MappingSpace
 from jaxmaestro.search import (
     NSGA2,
@@ -130,7 +130,7 @@ def test_crowded_chunks_leave_nothing_out() -> None:
     asked = jax.vmap(lambda space: space.sample(jax.random.key(0), 64))(ours.space)
     chunks, read = laid_out(ours, asked, GENERAL), scoring(("latency",), "any")
     with jax.enable_x64(True):
-        _, crowded = read(compiled(GENERAL, "exact").run(chunks[0]))
+        _, crowded = read(compiled(BRIEF_GENERAL, "exact").run(chunks[0]))
     found = evaluated(chunks, GENERAL, read, 1)
     batch = jax.tree.map(np.asarray, ours.space.batch(asked, encode_hardware([HARDWARE])))
     with jax.enable_x64(True):
@@ -140,7 +140,8 @@ def test_crowded_chunks_leave_nothing_out() -> None:
     # Traced, as several chunks.
     shape = shape_for(2, 1)
     with jax.enable_x64(True):
-        full = [read(compiled(shape, "exact").run(chunk))[1] for chunk in laid_out(ours, asked, shape)]
+        program = compiled(dataclasses.replace(shape, brief=True), "exact")
+        full = [read(program.run(chunk))[1] for chunk in laid_out(ours, asked, shape)]
         assert len(full) == 3 and np.any(full)
         program = jax.jit(lambda p, genes: scored(p, genes, shape)).lower(ours, asked).compile(QUICKLY)
         assert np.array_equal(program(ours, asked), expected.reshape(1, 64, 1))
