@@ -53,15 +53,15 @@ def main() -> None:
         f"{'':12}{'GAMMA, all':>12}{'start':>8}{'ours':>9}{'first':>8}{'ratio':>8}{'without start':>15}"
         f"{'from the host':>15}{'first':>8}{'ratio':>8}{f'{SIDE_BY_SIDE} at once, each':>21}{'ratio':>8}"
     )
-    few = programs.FEW_CHUNKS
+    few = programs.BRIEF_BATCH
     with tempfile.TemporaryDirectory() as folder:
         checkout = Path(folder) / "gamma"
         shutil.copytree(arguments.gamma, checkout, ignore=shutil.ignore_patterns(".git"))
         shutil.copy(arguments.binary, checkout / "cost_model" / "maestro")
         for population, generations in SIZES:
-            programs.FEW_CHUNKS = few  # as the first searches of a process are run
+            programs.BRIEF_BATCH = few  # as the first searches of a process are run
             first = [_ours(population, generations, (0,), fused) for fused in (True, False)]
-            programs.FEW_CHUNKS = 0  # as those after them
+            programs.BRIEF_BATCH = 0  # as those after them
             _ours(population, generations, (0,), False)
             theirs, idle, together = [], [], []
             alone: tuple[list[float], list[float]] = ([], [])

@@ -127,7 +127,7 @@ def measure(ask: Point) -> Point:
         use_compilation_cache()
     import jax
 
-    programs.FEW_CHUNKS = 0  # a short batch is timed as one of many
+    programs.BRIEF_BATCH = 0  # a short batch is timed as one of many
     kinds = {"tuples": _of_tuples, "hardware": _of_hardware, "levels": _of_levels, "devices": _of_devices}
     rows = kinds[ask["axis"]](ask)
     peak = _resident("VmHWM")

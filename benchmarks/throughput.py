@@ -68,9 +68,7 @@ def main() -> None:
         results.append(result)
         print(_text(result), flush=True)
     print("tuples (or layers) a second, exact int64 unless float32 (2 cores); first s: from the start of a")
-    print(
-        "process to its first 1,000 results, nothing cached, less what tracing networks or drawing mappings"
-    )
+    print("process to its first 1,000 results, nothing cached, less making networks and mappings;")
     print("cases: of iteration, a tuple; useful: of those evaluated; GiB: peak memory of the process")
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1) + "\n")

@@ -69,8 +69,10 @@ def evaluate_batch(
         shape = suited(shapes.general, shapes.brief_general, len(own), precision, devices)
         costs = run_group(batch, own, shape, precision, costs, threads, devices)
         tuples = tuples[~in_general]
-    plain = suited(shapes.plain, shapes.brief, len(tuples), precision, devices)
-    if plain == shapes.plain and len(tuples) > plain.rows:
+    several = len(tuples) > shapes.plain.rows
+    others = (shapes.few, shapes.shared) if several else ()
+    plain = suited(shapes.plain, shapes.brief, len(tuples), precision, devices, others)
+    if plain == shapes.plain and several:
         groups, tuples = share(batch, tuples, tilings(shapes), LEAST_SHARED)
         for group, shape in zip(groups, (shapes.few, shapes.shared), strict=True):
             costs = run_group(batch, group, shape, precision, costs, threads, devices)

@@ -9,15 +9,21 @@ from unittest import mock
 import jax
 
 from jaxmaestro import evaluation
+from jaxmaestro.execution import programs
 from jaxmaestro.execution.programs import Shape
 
 
 @contextlib.contextmanager
 def unoptimised() -> Iterator[None]:
-    """Programs that are compiled meanwhile are compiled in half the time or less, and run slower."""
+    """Programs that are compiled meanwhile are compiled in half the time or less, and run slower.
+
+    Those of the cost model are not kept.
+    """
     jax.config.update("jax_disable_most_optimizations", True)
+    kept = {name: getattr(programs, name).copy() for name in ("_programs", "_run_briefly")}
     try:
-        yield
+        with mock.patch.multiple(programs, **kept):
+            yield
     finally:
         jax.config.update("jax_disable_most_optimizations", False)
 

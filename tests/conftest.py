@@ -21,7 +21,7 @@ if _VARIABLE not in os.environ:
 
 @pytest.fixture(scope="module")
 def quickly() -> Iterator[None]:
-    """Searches are compiled in half the time; the cost model's program is as other tests have it."""
+    """Searches are compiled in half the time; the cost model's brief program is as other tests have it."""
     # Imported here: the folder above is for JAX to find.
     from jaxmaestro.execution.programs import BRIEF, compiled
     from tests.compiling import unoptimised

@@ -15,13 +15,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxmaestro.encoding.tables import MEMORY, HardwareTable, Rows
+from jaxmaestro.encoding.tables import MEMORY, HardwareTable, MappingTable, Rows
 
 Array = Any
 Table = TypeVar("Table")
 
-_LEVELS = -3
-"""Place of a mapping's number of levels: the last three fields are a word each."""
+_MAPPING = [f.name for f in dataclasses.fields(MappingTable)]
+_LEVELS = _MAPPING.index("levels") - len(_MAPPING)
+"""Place of a mapping's number of levels: the fields from there on are a word each."""
 _NOC = tuple(f.name for f in dataclasses.fields(HardwareTable) if f.name not in MEMORY)
 
 
@@ -43,7 +44,7 @@ class Packed:
 
     @classmethod
     def of(cls, rows: Rows) -> Packed:
-        """The words of rows."""
+        """The words of rows whose memories, if they have several, are along the axis of memories."""
         points = rows.hardware.noc_bandwidth.shape[1]
 
         def noc(field: Array) -> Array:
@@ -62,7 +63,7 @@ class Packed:
     def take(self, layer: Array, mapping: Array, noc: Array, memory: Array) -> Packed:
         """Of words of tables (NumPy) those of rows: entries ``[b]``, ``[b]``, ``[b, p]`` and ``[b, q]``."""
         chosen = ((self.layers, layer), (self.mappings, mapping), (self.nocs, noc), (self.memories, memory))
-        return Packed(*(np.take(words, index, axis=0, mode="clip") for words, index in chosen))
+        return Packed(*(np.take(words, index, axis=0) for words, index in chosen))
 
     def only(self, which: Array) -> Packed:
         """The rows of a mask (bool ``[b]``); the mappings of the others are not there: nothing is walked."""
@@ -91,7 +92,7 @@ class Packed:
 def _pack(fields: Sequence[Array], axes: int = 1) -> Array:
     """The words of fields ``[..., words]``, behind so many axes that they share."""
     numpy: Any = np if all(isinstance(field, np.ndarray) for field in fields) else jnp
-    flat = [field.reshape(*field.shape[:axes], -1).astype(np.int32) for field in fields]
+    flat = [field.reshape(*field.shape[:axes], -1).astype(np.int32, copy=False) for field in fields]
     return numpy.concatenate(flat, axis=-1)
 
 

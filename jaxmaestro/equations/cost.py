@@ -148,7 +148,7 @@ def _sub_levels(models: list[LevelModel], columns: list[Columns], lowering: Lowe
     """Cost of the first of the levels below the top, whose own cost comes from those below it."""
     if len(models) == 1:
         return sub_level_cost(models[0], columns[0], lowering)
-    # One program for all of them: to the innermost, nothing is handed and so nothing is looked up.
+    # One program for all of them: what the innermost looks up are zeros, which it does not use.
     last = models[-1]
     nothing = jax.tree.map(jnp.zeros_like, models[0].subtiles)
     alike = [*models[:-1], dataclasses.replace(last, subtiles=nothing)]

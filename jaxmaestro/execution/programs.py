@@ -2,7 +2,7 @@
 
 Whatever is asked for runs as chunks of one of these shapes, padded, so that a process
 compiles a handful of programs however many batches of however many lengths it sees.
-Two are for what is few chunks: they are ready in a third of the time.
+Two are for few tuples: LLVM does not optimise them, so they are ready in less than half the time.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ class Shape:
     extras: bool
     variants: int  # sub-tiles a level, on average
     block: int
-    brief: bool = False  # on a CPU ready in a third of the time, and three to five times as slow
+    brief: bool = False  # on a CPU ready in less than half the time, and several times as slow
 
 
 PLAIN = Shape(rows=1024, nocs=1, memories=1, levels=2, extras=False, variants=12, block=BLOCK)
 """Mappings of one and two cluster levels: nearly all."""
 BRIEF = dataclasses.replace(PLAIN, brief=True)
-"""The same for what is few chunks: the first result of a process comes sooner."""
+"""The same for few tuples: the first result of a process comes sooner."""
 SHARED = Shape(rows=512, nocs=12, memories=12, levels=2, extras=False, variants=2, block=BLOCK // 2)
 """The same on several accelerators of as many PEs."""
 FEW = Shape(rows=1024, nocs=4, memories=4, levels=2, extras=False, variants=2, block=BLOCK)
@@ -57,7 +57,7 @@ FEW = Shape(rows=1024, nocs=4, memories=4, levels=2, extras=False, variants=2, b
 GENERAL = Shape(rows=64, nocs=1, memories=1, levels=4, extras=True, variants=4, block=64)
 """Mappings of up to four levels, and those that map a dimension twice in one."""
 BRIEF_GENERAL = dataclasses.replace(GENERAL, brief=True)
-"""The same for what is few chunks."""
+"""The same for few."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,29 +126,35 @@ _TRIED = (0, 8), (0, 11)
 """Versions of jaxlib, from the first to before the second, that marked calls were tried with.
 With another one XLA might end the process where it refuses one."""
 
-FEW_CHUNKS = 16
-"""Chunks of a batch that a brief program runs at most."""
-BRIEF_CHUNKS = 128
-"""Chunks that it runs in a process at most: what it loses with them is what the other takes to compile."""
+BRIEF_BATCH = 2**14
+"""Tuples of a batch that a brief program runs at most."""
+BRIEF_TUPLES = 2**16
+"""Tuples that it runs in a process at most: about then, what it lost is what the other takes to compile."""
 
 _lock = threading.Lock()
-_run_briefly: Counter[tuple[Shape, Precision]] = Counter()
+_run_briefly: Counter[tuple[Shape, Precision, tuple[jax.Device, ...]]] = Counter()
 
 
 def suited(
-    shape: Shape, brief: Shape, tuples: int, precision: Precision, devices: Sequence[jax.Device] = ()
+    shape: Shape,
+    brief: Shape,
+    tuples: int,
+    precision: Precision,
+    devices: Sequence[jax.Device] = (),
+    others: Sequence[Shape] = (),
 ) -> Shape:
     """Of two shapes, the ``brief`` one for so few tuples that the other is not worth its compiling.
 
-    The figures are the same. One that is there already is used, and the other one is
-    in any case once a process has evaluated many small batches.
+    Exact figures are the same. What is there already is used, ``shape`` or ``others`` that would
+    work beside it; and ``shape`` in any case once a process has evaluated many small batches.
     """
-    chunks = -(-tuples // brief.rows)
+    key = brief, precision, tuple(devices)
     with _lock:
-        run = _run_briefly[brief, precision] + chunks
-        if chunks > FEW_CHUNKS or run > BRIEF_CHUNKS or (shape, precision, tuple(devices)) in _programs:
+        run = _run_briefly[key] + tuples
+        there = any((each, *key[1:]) in _programs for each in (shape, *others))
+        if shape == brief or there or tuples > BRIEF_BATCH or run > BRIEF_TUPLES:
             return shape
-        _run_briefly[brief, precision] = run
+        _run_briefly[key] = run
         return brief
 
 
@@ -194,9 +200,9 @@ def _built(shape: Shape, precision: Precision, devices: tuple[jax.Device, ...]) 
 def _compile(
     lowered: jax.stages.Lowered, on_cpu: Options, devices: Sequence[jax.Device]
 ) -> jax.stages.Compiled:
-    if _platform(devices) == "cpu":
-        with contextlib.suppress(jax.errors.JaxRuntimeError):  # there are versions without the options
-            return lowered.compile(compiler_options=on_cpu)
+    for options in (on_cpu, _ON_CPU) if _platform(devices) == "cpu" else ():
+        with contextlib.suppress(jax.errors.JaxRuntimeError):  # there are versions without some
+            return lowered.compile(compiler_options=options)
     return lowered.compile()
 
 

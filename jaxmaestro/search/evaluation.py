@@ -1,4 +1,4 @@
-"""Scores of what the searches ask for, by the two compiled programs of the cost model.
+"""Scores of what the searches ask for, by compiled programs of the cost model.
 
 A search's steps can run under one ``lax.scan``, with :func:`scored` inside: one program for each
 searcher and problem size. Otherwise the host runs three in turn: analysis and performance, which all

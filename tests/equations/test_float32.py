@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-
-import jax
 import numpy as np
 import pytest
 
-from jaxmaestro import Costs, Reason, cost
+from jaxmaestro import Costs, Reason, evaluate_batch
 from tests.equations.trials import Trial, batch_of, evaluate_trials, has_figures, random_trials
 
 COUNT = 1500
@@ -22,10 +19,7 @@ def both() -> tuple[list[Trial], Costs, Costs]:
     """Trials of which both modes give figures, exactly and in float32."""
     trials = random_trials(1, COUNT)
     exact = evaluate_trials(trials)
-    # One program for all, compiled in a hurry: it is used once.
-    hurry = {"xla_backend_optimization_level": 0}
-    quick = jax.jit(functools.partial(cost, precision="float32"), compiler_options=hurry)
-    approximate = jax.tree.map(np.asarray, quick(batch_of(trials)))[:COUNT]
+    approximate = evaluate_batch(batch_of(trials), "float32")[:COUNT]
     rows = has_figures(exact)
     assert rows.sum() > 1000
     return [t for t, kept in zip(trials, rows, strict=True) if kept], exact[rows], approximate[rows]

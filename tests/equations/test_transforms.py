@@ -31,6 +31,7 @@ from jaxmaestro import (
 )
 from jaxmaestro.encoding import HardwareTable
 from jaxmaestro.equations.cost import cost_once
+from tests.compiling import unoptimised
 from tests.equations.trials import ROWS, differing_fields, has_figures, one_level_batch
 
 HURRY = {"xla_backend_optimization_level": 0}
@@ -77,6 +78,12 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
     for process, _ in running.values():
         process.kill()
         process.wait()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def in_a_hurry() -> Iterator[None]:
+    with unoptimised():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +191,7 @@ def test_neither_length_nor_padding_matters(long: tuple[Batch, Costs], length: i
 
 def test_a_permuted_batch_has_permuted_results(long: tuple[Batch, Costs]) -> None:
     batch, costs = long
-    order = np.array(Random(3).sample(range(1024), 1024))  # one chunk: one program
+    order = np.array(Random(3).sample(range(1024), 1024))
     assert not differing_fields(evaluate_batch(batch.take(order)), costs[order])
     twice = np.repeat(order[:200], 2)
     assert not differing_fields(evaluate_batch(batch.take(twice)), costs[twice])

@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
@@ -21,14 +21,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxmaestro import Batch, Costs, cost, evaluate_batch, evaluation
+from jaxmaestro.encoding.packed import Packed
 from jaxmaestro.encoding.tables import MEMORY
 from jaxmaestro.equations.arithmetic import EXACT, FLOAT32, Arithmetic
 from jaxmaestro.equations.cost import Precision, row_costs
 from jaxmaestro.equations.kernels import Lowering
 from jaxmaestro.execution import grouping, programs
 from jaxmaestro.execution.grouping import Tiling, share
-from jaxmaestro.execution.programs import BRIEF, GENERAL, ON_ACCELERATOR, ON_CPU, PLAIN, blank_rows
-from tests.compiling import programs_for_few_chunks
+from jaxmaestro.execution.programs import (
+    BRIEF,
+    FEW,
+    GENERAL,
+    ON_ACCELERATOR,
+    ON_CPU,
+    PLAIN,
+    Shape,
+    Shapes,
+    blank_rows,
+)
+from tests.compiling import programs_for_few_chunks, unoptimised
 from tests.equations.trials import differing_fields, has_figures
 from tests.execution.mix import POINTS, doubled_batch, product_batch, three_levels
 
@@ -80,18 +91,20 @@ def test_briefly(batch: Batch, shared: Costs) -> None:
         assert [shape.brief for shape, *_ in programs._programs] == [True]
 
 
-def test_brief_programs_are_for_the_first_few_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs, "FEW_CHUNKS", 2)
-    monkeypatch.setattr(programs, "BRIEF_CHUNKS", 5)
+def test_brief_programs_are_for_the_first_few_tuples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "BRIEF_BATCH", 2)
+    monkeypatch.setattr(programs, "BRIEF_TUPLES", 5)
 
-    def chosen(tuples: int, precision: Precision = "exact") -> bool:
-        return programs.suited(PLAIN, BRIEF, tuples, precision) == BRIEF
+    def chosen(tuples: int, precision: Precision = "exact", others: tuple[Shape, ...] = ()) -> bool:
+        return programs.suited(PLAIN, BRIEF, tuples, precision, (), others) == BRIEF
 
     with programs_anew():
-        assert not chosen(2 * BRIEF.rows + 1)
-        assert [chosen(BRIEF.rows + 1), chosen(1), chosen(BRIEF.rows + 1)] == [True, True, True]
+        assert not chosen(3)
+        assert [chosen(2), chosen(1), chosen(2)] == [True, True, True]
         assert not chosen(1)
         assert chosen(1, "float32")
+        programs._programs[FEW, "float32", ()] = None  # type: ignore[assignment]
+        assert chosen(1, "float32") and not chosen(1, "float32", (FEW,))
         programs._programs[PLAIN, "float32", ()] = None  # type: ignore[assignment]
         assert not chosen(1, "float32")
 
@@ -124,8 +137,10 @@ def test_in_any_order(batch: Batch, shared: Costs) -> None:
 
 
 def test_longer_chunks(batch: Batch, shared: Costs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of a GPU give the same bits (on this CPU)."""
-    monkeypatch.setattr(evaluation, "shapes_on", lambda devices: ON_ACCELERATOR)
+    """Those of a GPU give the same bits (on this CPU, where they are compiled in a hurry)."""
+    shapes = {f.name: getattr(ON_ACCELERATOR, f.name) for f in dataclasses.fields(ON_ACCELERATOR)}
+    shapes = {name: dataclasses.replace(shape, brief=True) for name, shape in shapes.items()}
+    monkeypatch.setattr(evaluation, "shapes_on", lambda devices: Shapes(**shapes))
     assert not differing_fields(shared, evaluate_batch(batch))
 
 
@@ -155,9 +170,13 @@ def test_a_kernel_may_not_need_all_that_it_is_given() -> None:
 def test_programs_lower_for_a_gpu(name: str, arithmetic: Arithmetic) -> None:
     """Nothing in them is for a CPU alone, as far as can be told without a GPU."""
     shape = getattr(ON_ACCELERATOR, name)
-    step = functools.partial(row_costs, arithmetic=arithmetic, lowering=Lowering(shape.block))
+    like = blank_rows(shape)
+
+    def step(chunk: Packed) -> Costs:
+        return row_costs(chunk.rows(like), arithmetic, Lowering(shape.block))
+
     with jax.enable_x64(arithmetic.exact):
-        traced = jax.jit(step).trace(blank_rows(shape))
+        traced = jax.jit(step).trace(Packed.of(like))
         text = traced.lower(lowering_platforms=("cuda",)).as_text()
     assert "stablehlo" in text and "@main" in text
 
@@ -172,10 +191,14 @@ def test_one_thread(batch: Batch, shared: Costs) -> None:
     assert not differing_fields(shared, evaluate_batch(batch, threads=1))
 
 
-@pytest.mark.parametrize("make", [three_levels, doubled_batch, lambda: product_batch(3)])
-def test_cost(make: object) -> None:
-    batch = make()  # type: ignore[operator]
-    expected = jax.tree.map(np.asarray, cost(batch))
+@pytest.mark.parametrize(
+    ("make", "hurry"),
+    [(three_levels, True), (doubled_batch, True), (functools.partial(product_batch, 3), False)],
+)
+def test_cost(make: Callable[[], Batch], hurry: bool) -> None:
+    batch = make()
+    with unoptimised() if hurry else contextlib.nullcontext():
+        expected = jax.tree.map(np.asarray, cost(batch))
     assert has_figures(expected).any()
     assert not differing_fields(expected, evaluate_batch(batch))
 
@@ -190,7 +213,9 @@ def test_several_accelerators_a_pair() -> None:
         accelerator=flat.accelerator.reshape(-1, points),
     )
     expected = evaluate_batch(flat)
-    for found in (cost(batch), evaluate_batch(batch)):
+    with unoptimised():
+        costs = cost(batch)
+    for found in (costs, evaluate_batch(batch)):
         assert found.runtime.shape == (6, points)
         assert found.l1_sizes.shape == (6, points, 3)
         rows = jax.tree.map(lambda a: np.asarray(a).reshape(len(flat), *a.shape[2:]), found)
@@ -261,4 +286,4 @@ def test_few_programs_and_eight_devices() -> None:
     )
     found = json.loads(done.stdout)
     assert found["differing"] == []
-    assert 0 < found["programs"] <= 6
+    assert (found["few"], found["many"]) == (2, 4)
