@@ -66,12 +66,12 @@ def evaluate_batch(
     if general.any():
         in_general = general[np.asarray(batch.mapping)]
         own = singles(batch, tuples[in_general])
-        shape = suited(shapes.general, shapes.brief_general, len(own), precision, devices)
+        shape = suited(shapes.general, len(own), precision, devices)
         costs = run_group(batch, own, shape, precision, costs, threads, devices)
         tuples = tuples[~in_general]
     several = len(tuples) > shapes.plain.rows
     others = (shapes.few, shapes.shared) if several else ()
-    plain = suited(shapes.plain, shapes.brief, len(tuples), precision, devices, others)
+    plain = suited(shapes.plain, len(tuples), precision, devices, others)
     if plain == shapes.plain and several:
         groups, tuples = share(batch, tuples, tilings(shapes), LEAST_SHARED)
         for group, shape in zip(groups, (shapes.few, shapes.shared), strict=True):

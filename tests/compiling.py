@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 from unittest import mock
 
@@ -32,8 +33,8 @@ def unoptimised() -> Iterator[None]:
 def programs_for_few_chunks(wanted: bool, but: Shape | None = None) -> Iterator[None]:
     """Batches of any length go to the programs for few chunks, or to the lasting ones, ``but`` one's not."""
 
-    def suited(shape: Shape, brief: Shape, *_: object) -> Shape:
-        return brief if wanted != (shape == but) else shape
+    def suited(shape: Shape, *_: object) -> Shape:
+        return dataclasses.replace(shape, brief=True) if wanted != (shape == but) else shape
 
     with mock.patch.object(evaluation, "suited", suited):
         yield

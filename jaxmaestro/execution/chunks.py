@@ -16,7 +16,7 @@ from jaxmaestro.encoding.packed import Packed
 from jaxmaestro.encoding.tables import Batch, MappingTable
 from jaxmaestro.equations.cost import Precision
 from jaxmaestro.equations.costs import Costs
-from jaxmaestro.execution.grouping import Group, Index
+from jaxmaestro.execution.grouping import Group, Index, consecutive
 from jaxmaestro.execution.programs import Shape, compiled
 from jaxmaestro.execution.room import empty
 
@@ -149,7 +149,7 @@ def _put(into: Costs, group: Group, costs: Costs) -> None:
     """Figures ``[p, q, rows]`` of a chunk, each varying along some of the axes, to their tuples' places."""
     first, last = int(group.tuples[0]), int(group.tuples[-1])
     # Neighbours in the batch are copied in one go.
-    side_by_side = last - first == len(group.tuples) - 1 and bool((np.diff(group.tuples) == 1).all())
+    side_by_side = consecutive(group.tuples)
     length = group.length if side_by_side else None
     row, (noc, memory) = group.row, np.divmod(group.point, group.memory.shape[1])
     indices: dict[tuple[int, int], Index] = {}

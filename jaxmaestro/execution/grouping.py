@@ -130,31 +130,35 @@ def _alike(batch: Batch, tuples: Index) -> tuple[int, int]:
     Tuples may be left over at the end. Without such a structure they are one block.
     """
     whole = 1, len(tuples)
-    if len(tuples) == 0 or not (np.diff(tuples) == 1).all():
+    if len(tuples) == 0 or not consecutive(tuples):
         return whole
-    span = slice(tuples[0], tuples[-1] + 1)
-    sides = [np.asarray(index)[span] for index in (batch.layer, batch.mapping)]
-    changes = [np.argmax(side != side[0]) or len(side) for side in sides]
-    length = int(min(changes))
-    times = len(tuples) // length
+    pair = _pairs(batch, tuples)
+    length = int(np.argmax(pair != pair[0])) or len(pair)
+    times = len(pair) // length
     if times < 2 or length < 2:
         return whole
-    layers, mappings = (side[: times * length].reshape(times, length) for side in sides)
-    accelerators = np.asarray(batch.accelerator)[span][: times * length].reshape(times, length)
-    same = all((each == each[:, :1]).all() for each in (layers, mappings))
-    if not same or not (accelerators == accelerators[0]).all():
-        return whole
-    later = (np.diff(layers[:, 0]) > 0) | ((np.diff(layers[:, 0]) == 0) & (np.diff(mappings[:, 0]) > 0))
-    return (times, length) if later.all() else whole
+    accelerator = np.asarray(batch.accelerator)[tuples]
+    pairs, accelerators = (side[: times * length].reshape(times, length) for side in (pair, accelerator))
+    same = (pairs == pairs[:, :1]).all() and (accelerators == accelerators[0]).all()
+    return (times, length) if same and (np.diff(pairs[:, 0]) > 0).all() else whole
+
+
+def consecutive(tuples: Index) -> bool:
+    """Whether each of some tuples is the next one of the batch."""
+    return int(tuples[-1] - tuples[0]) == len(tuples) - 1 and bool((np.diff(tuples) == 1).all())
+
+
+def _pairs(batch: Batch, tuples: Index) -> npt.NDArray[np.int64]:
+    """A number of the layer and the mapping of every tuple."""
+    layer, mapping = np.asarray(batch.layer)[tuples], np.asarray(batch.mapping)[tuples]
+    return layer.astype(np.int64) * len(np.asarray(batch.mappings.levels)) + mapping
 
 
 def _share(batch: Batch, tuples: Index, tilings: Sequence[Tiling], least: int) -> tuple[list[Group], Index]:
     """As :func:`share`, for tuples of any kind."""
     kind, noc, memory = _sides(batch.hardware)
     accelerator = np.asarray(batch.accelerator)[tuples]
-    code = np.asarray(batch.layer)[tuples].astype(np.int64) * np.asarray(batch.mappings.levels).shape[0]
-    code = (code + np.asarray(batch.mapping)[tuples]) * (int(kind.max()) + 1) + kind[accelerator]
-    group = _numbered(code)
+    group = _numbered(_pairs(batch, tuples) * (int(kind.max()) + 1) + kind[accelerator])
     column, wide = _places(group, noc[accelerator])
     line, high = _places(group, memory[accelerator])
     best = np.argmin([-(-wide // t.nocs) * -(-high // t.memories) * t.time for t in tilings], axis=0)

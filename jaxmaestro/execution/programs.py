@@ -19,13 +19,12 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpy.typing as npt
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxmaestro.description import Hardware
 from jaxmaestro.encoding.encode import encode_dataflows, encode_hardware, encode_layers
 from jaxmaestro.encoding.packed import Packed
-from jaxmaestro.encoding.tables import MEMORY, HardwareTable, Rows
+from jaxmaestro.encoding.tables import MEMORY, Rows
 from jaxmaestro.equations.arithmetic import EXACT, FLOAT32
 from jaxmaestro.equations.cost import Precision, row_costs
 from jaxmaestro.equations.costs import Costs
@@ -48,16 +47,12 @@ class Shape:
 
 PLAIN = Shape(rows=1024, nocs=1, memories=1, levels=2, extras=False, variants=12, block=BLOCK)
 """Mappings of one and two cluster levels: nearly all."""
-BRIEF = dataclasses.replace(PLAIN, brief=True)
-"""The same for few tuples: the first result of a process comes sooner."""
 SHARED = Shape(rows=512, nocs=12, memories=12, levels=2, extras=False, variants=2, block=BLOCK // 2)
 """The same on several accelerators of as many PEs."""
 FEW = Shape(rows=1024, nocs=4, memories=4, levels=2, extras=False, variants=2, block=BLOCK)
 """The same on few of them."""
 GENERAL = Shape(rows=64, nocs=1, memories=1, levels=4, extras=True, variants=4, block=64)
 """Mappings of up to four levels, and those that map a dimension twice in one."""
-BRIEF_GENERAL = dataclasses.replace(GENERAL, brief=True)
-"""The same for few."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,23 +60,17 @@ class Shapes:
     """The shapes of a kind of device."""
 
     plain: Shape
-    brief: Shape
     few: Shape
     shared: Shape
     general: Shape
-    brief_general: Shape
 
 
-ON_CPU = Shapes(PLAIN, BRIEF, FEW, SHARED, GENERAL, BRIEF_GENERAL)
-_LONG = dataclasses.replace(PLAIN, rows=2**15, block=2**14)
-_LONG_GENERAL = dataclasses.replace(GENERAL, rows=2**12, block=2**12)
+ON_CPU = Shapes(PLAIN, FEW, SHARED, GENERAL)
 ON_ACCELERATOR = Shapes(
-    plain=_LONG,
-    brief=_LONG,  # nothing is known to compile sooner there
+    plain=dataclasses.replace(PLAIN, rows=2**15, block=2**14),
     few=dataclasses.replace(FEW, rows=2**13, block=2**13),
     shared=dataclasses.replace(SHARED, rows=2**12, block=2**12),
-    general=_LONG_GENERAL,
-    brief_general=_LONG_GENERAL,
+    general=dataclasses.replace(GENERAL, rows=2**12, block=2**12),
 )
 """Where starting a kernel takes as long as a kernel over a hundred thousand elements."""
 
@@ -137,22 +126,23 @@ _run_briefly: Counter[tuple[Shape, Precision, tuple[jax.Device, ...]]] = Counter
 
 def suited(
     shape: Shape,
-    brief: Shape,
     tuples: int,
     precision: Precision,
     devices: Sequence[jax.Device] = (),
     others: Sequence[Shape] = (),
 ) -> Shape:
-    """Of two shapes, the ``brief`` one for so few tuples that the other is not worth its compiling.
+    """The shape, or its ``brief`` form for so few tuples that it is not worth its compiling.
 
     Exact figures are the same. What is there already is used, ``shape`` or ``others`` that would
     work beside it; and ``shape`` in any case once a process has evaluated many small batches.
+    On an accelerator nothing is known to compile sooner.
     """
+    brief = dataclasses.replace(shape, brief=True)
     key = brief, precision, tuple(devices)
     with _lock:
         run = _run_briefly[key] + tuples
         there = any((each, *key[1:]) in _programs for each in (shape, *others))
-        if shape == brief or there or tuples > BRIEF_BATCH or run > BRIEF_TUPLES:
+        if _platform(devices) != "cpu" or there or tuples > BRIEF_BATCH or run > BRIEF_TUPLES:
             return shape
         _run_briefly[key] = run
         return brief
@@ -221,35 +211,24 @@ def _over(step: Any, sharding: NamedSharding | None) -> Any:
     return jax.jit(spread)
 
 
-def on_points(
-    hardware: HardwareTable, noc: npt.NDArray[np.intp], memory: npt.NDArray[np.intp]
-) -> HardwareTable:
-    """Hardware of rows ``[b, p, q]``: the NoCs ``[b, p]`` and memories ``[b, q]`` of a table."""
-
-    def taken(name: str) -> npt.NDArray[np.int32]:
-        field = np.asarray(getattr(hardware, name))
-        if name == "num_pes":  # the same at all points
-            return field[noc[:, :1, None]]
-        return field[memory[:, None, :]] if name in MEMORY else field[noc[:, :, None]]
-
-    return HardwareTable(**{f.name: taken(f.name) for f in dataclasses.fields(hardware)})
-
-
 @functools.cache
 def blank_rows(shape: Shape) -> Rows:
     """Rows of a shape that describe nothing: their dtypes and shapes are those of every chunk."""
     layers, mappings = encode_layers([]), encode_dataflows([], [], shape.levels)
-    hardware = encode_hardware([Hardware()])
-    memory = np.zeros((shape.rows, shape.memories), int)
 
     def filled(table: T, *leading: int) -> T:
         made: T = jax.tree.map(lambda a: np.zeros((*leading, *a.shape[1:]), a.dtype), table)
         return made
 
+    of_all, of_nocs, of_memories = (
+        filled(encode_hardware([Hardware()]), shape.rows, *points)
+        for points in ((1, 1), (shape.nocs, 1), (1, shape.memories))
+    )
+    own = {name: getattr(of_memories, name) for name in MEMORY}
     return Rows(
         layers=filled(layers, shape.rows),
         mappings=filled(mappings, shape.rows),
-        hardware=on_points(hardware, np.zeros((shape.rows, shape.nocs), int), memory),
+        hardware=dataclasses.replace(of_nocs, num_pes=of_all.num_pes, **own),
         levels=shape.levels,
         extras=shape.extras,
         variants=(shape.variants,) * (shape.levels - 1),

@@ -80,8 +80,7 @@ def used(chunk: Packed, shape: Shape, read: Read, use: Callable[[Array], T]) -> 
     It is called before they are known to be complete, and once more where they were not: most are,
     and a device need not wait for the host to see.
     """
-    brief = dataclasses.replace(shape, brief=True)
-    program = compiled(suited(shape, brief, shape.rows, "exact"), "exact")
+    program = compiled(suited(shape, shape.rows, "exact"), "exact")
     with jax.enable_x64(True):  # a setting of the thread
         first, crowded = read(program.run(chunk))
         result = use(first)
@@ -160,9 +159,7 @@ def _apart(holds: Array, step: Callable[..., T], *arguments: Any) -> T:
     return found
 
 
-@jax.jit
-def _only(chunk: Packed, which: Array) -> Packed:
-    return chunk.only(which)
+_only = jax.jit(Packed.only)
 
 
 def laid_out(problem: Problem, genes: Genes, shape: Shape) -> list[Packed]:

@@ -14,7 +14,7 @@ import pytest
 import jaxmaestro as jm
 from jaxmaestro.description import DescriptionError, Hardware, Layer
 from jaxmaestro.encoding.encode import encode_hardware
-from jaxmaestro.execution.programs import BRIEF_GENERAL, GENERAL, compiled
+from jaxmaestro.execution.programs import GENERAL, compiled
 from jaxmaestro.mapspace import MappingOptions, MappingSpace
 from jaxmaestro.search import (
     NSGA2,
@@ -130,7 +130,7 @@ def test_crowded_chunks_leave_nothing_out() -> None:
     asked = jax.vmap(lambda space: space.sample(jax.random.key(0), 64))(ours.space)
     chunks, read = laid_out(ours, asked, GENERAL), scoring(("latency",), "any")
     with jax.enable_x64(True):
-        _, crowded = read(compiled(BRIEF_GENERAL, "exact").run(chunks[0]))
+        _, crowded = read(compiled(dataclasses.replace(GENERAL, brief=True), "exact").run(chunks[0]))
     found = evaluated(chunks, GENERAL, read, 1)
     batch = jax.tree.map(np.asarray, ours.space.batch(asked, encode_hardware([HARDWARE])))
     with jax.enable_x64(True):
