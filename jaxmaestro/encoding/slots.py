@@ -20,6 +20,8 @@ OUT_Y, OUT_X = 8, 9
 CONVOLUTION_SLOT = {"N": N, "G": G, "K": K, "C": C, "R": R, "S": S, "Y": Y, "X": X}
 GEMM_SLOT = {"M": N, "K": C, "N": X}
 SLIDES_OVER = {Y: R, X: S}
+AXES, WINDOWS = slice(Y, X + 1), slice(R, S + 1)
+"""What is slid over, and in the same order what slides over it; the axes are the last slots."""
 
 UNROLL_ORDER = np.array([3, 1, 2, 0, 4, 5, 7, 6], np.int32)
 """Rank of each slot among dimensions that no directive names: alphabetical."""

@@ -36,8 +36,9 @@ def in_blocks(cost_of: Any, model: Any, columns: Columns, lowering: Lowering) ->
 
         def add(number: Array, found: Any) -> Any:
             own = one(model, columns, blocks[number])
-            return jax.tree.map(lambda a, own: a.at[number].set(own), found, own)
+            return jax.tree.map(lambda a, own: put(a, own, number), found, own)
 
+        put = functools.partial(lax.dynamic_update_index_in_dim, axis=0, allow_negative_indices=False)
         shapes = jax.eval_shape(one, model, columns, blocks[0])
         nothing = jax.tree.map(lambda a: jnp.zeros((len(blocks), *a.shape), a.dtype), shapes)
         return lax.fori_loop(0, filled, add, nothing)

@@ -8,14 +8,16 @@ from the level above, or kept whole; strides adjust the tiles of Y and X.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxmaestro.description.reasons import Reason
 from jaxmaestro.encoding import slots
-from jaxmaestro.encoding.slots import SLIDES_OVER, SLOTS, R, S, X, Y
+from jaxmaestro.encoding.slots import AXES, SLOTS, WINDOWS, R, S
 from jaxmaestro.encoding.tables import MappingTable, Rows
 from jaxmaestro.equations.arithmetic import truncated_div
 from jaxmaestro.equations.flags import flag
@@ -38,7 +40,7 @@ class Extra:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Level:
-    """One cluster level, completed. Arrays are ``[b]`` or, by slot, ``[8, b]``."""
+    """One cluster level, completed; arrays ``[b]`` or, by slot, ``[8, b]``. Of several levels: stacked."""
 
     spatial: Array  # [8, b] bool: the (last) directive over the slot is a spatial map
     size: Array  # [8, b] tile size
@@ -64,23 +66,22 @@ class Shared:
     offchip_bandwidth: Array  # [p, q, b]
 
 
-def analyse_clusters(batch: Rows) -> tuple[list[Level], Shared, Array]:
-    """Every level, top first, what they share, and the reasons (uint32 ``[b]``) found on the way.
+def analyse_clusters(batch: Rows) -> tuple[Level, Shared, Array]:
+    """All levels (with a leading axis, top first), what they share, and the reasons found (uint32 ``[b]``).
 
     Sizes are int32, as in the reference; only counts need more.
     """
     dtype = jnp.int32
     lay, maps, hw = batch.layers, batch.mappings, batch.hardware
     sizes, strides, references = (a.astype(dtype) for a in (lay.sizes, lay.strides, lay.references))
-    present, coupled, sliding = lay.present, lay.coupled, lay.sliding
+    sliding, index = lay.sliding, jnp.arange(batch.levels, dtype=dtype)
     flags = lay.flags | maps.flags
     flags |= flag(maps.gemm == sliding, Reason.MISSING_DIMENSION)
-    swept = coupled[:, slots.INPUT] | coupled[:, slots.FILTER]
+    swept = lay.coupled[:, slots.INPUT] | lay.coupled[:, slots.FILTER]
     num_pes = hw.num_pes[:, 0, 0].astype(dtype)  # the same at all points of a row
-    bandwidths, latencies = hw.noc_bandwidth.astype(dtype), hw.noc_latency.astype(dtype)
 
     cluster = _resolve(maps.cluster, maps.cluster_sz, references)
-    closed = jnp.arange(batch.levels)[None, :] < maps.levels[:, None] - 1
+    closed = index[None, :] < maps.levels[:, None] - 1
     no_cluster = closed & (maps.cluster_sz >= 0) & (cluster < 1)
     flags |= flag(no_cluster.any(1), Reason.MISSING_DIMENSION)
     cluster = jnp.where(closed, jnp.maximum(cluster, 1), 1)
@@ -90,48 +91,59 @@ def analyse_clusters(batch: Rows) -> tuple[list[Level], Shared, Array]:
         size = cluster[:, closing]
         unit = jnp.where(truncated_div(num_pes, size) < unit, num_pes + 1, unit * size)
     flags |= flag((unit > num_pes) | (num_pes < 1), Reason.ILLEGAL_CLUSTER)
-    clusters = jnp.maximum(truncated_div(num_pes, jnp.maximum(unit, 1)), 1)
+    at_top = jnp.maximum(truncated_div(num_pes, jnp.maximum(unit, 1)), 1)
+    below_top = maps.levels[None, :] - 1 - index[:, None]  # [levels, b], levels below each
+    exists = below_top >= 0
 
-    levels: list[Level] = []
-    dims = sizes
-    above: _Maps | None = None
-    for index in range(batch.levels):
-        exists = index < maps.levels
-        own, undefined, undeclared = _own_directives(maps, index, references, dims)
-        flags |= flag(exists & undefined, Reason.UNDEFINED)
-        flags |= flag(exists & undeclared, Reason.MISSING_DIMENSION)
-        named = own.kind > 0
-        stray = (named & ~present).any(1) | ((index > 0) & _stray_below(own, above, swept))
-        flags |= flag(exists & stray, Reason.MISSING_DIMENSION)
-        level = _complete(own, above, dims, swept & present, batch.extras)
-        level = _apply_stride(level, strides, sizes, sliding, top=index == 0)
-        flags |= flag(exists & _filter_tile(own, sizes, sliding), Reason.ILLEGAL_FILTER_TILE)
-        depth = jnp.clip(maps.levels - 1 - index, 0, bandwidths.shape[-1] - 1)[:, None, None, None]
-        levels.append(
-            Level(
-                spatial=(level.kind == 2).T,
-                size=level.size.T,
-                offset=level.offset.T,
-                rank=level.rank.T,
-                # A dimension that no tensor has and no directive names is not there.
-                dims=jnp.where(level.kind > 0, dims, 1).T,
-                clusters=clusters,
-                innermost=maps.levels == index + 1,
-                exists=exists,
-                extra=level.extra,
-                noc_bandwidth=jnp.maximum(by_point(jnp.take_along_axis(bandwidths, depth, 3)[..., 0]), 1),
-                noc_latency=by_point(jnp.take_along_axis(latencies, depth, 3)[..., 0]),
-            )
-        )
-        dims = jnp.where(swept & present, jnp.minimum(_first_size(level), dims), 1)
-        above, clusters = level, cluster[:, index]
+    def complete(above: _Above, named: _Named) -> tuple[_Above, tuple[_Maps, Array]]:
+        own, undefined = _input_centric(named, above.dims)
+        stray = ((own.kind > 0) & ~lay.present).any(1) | (~named.top & _stray_below(own, above.level, swept))
+        flags = above.flags
+        for found, reason in (
+            (undefined, Reason.UNDEFINED),
+            (named.undeclared | stray, Reason.MISSING_DIMENSION),
+            (_filter_tile(own, sizes, sliding), Reason.ILLEGAL_FILTER_TILE),
+        ):
+            flags |= flag(named.exists & found, reason)
+        level = _complete(own, above.level, above.dims, swept & lay.present)
+        level = _apply_stride(level, strides, sizes, sliding, named.top)
+        # A dimension that no tensor has and no directive names is not there.
+        dims = jnp.where(level.kind > 0, above.dims, 1)
+        below = jnp.where(swept & lay.present, jnp.minimum(_first_size(level), above.dims), 1)
+        return _Above(level, below, flags), (level, dims)
+
+    named = _as_named(maps, references, exists, batch.extras)
+    nothing = jax.tree.map(lambda a: jnp.zeros_like(a[0]), named.own)
+    # One loop over the levels: there is a quarter less to compile.
+    last, (level, dims) = lax.scan(complete, _Above(nothing, sizes, flags), named)
+    by_slot = functools.partial(jnp.swapaxes, axis1=1, axis2=2)
+    depth = jnp.clip(below_top, 0, hw.noc_bandwidth.shape[-1] - 1)
+
+    def of_level(nocs: Array) -> Array:
+        """What a NoC has ``[levels, p, q, b]``: the innermost level has the first."""
+        own = jnp.take_along_axis(nocs.astype(dtype)[None], depth[..., None, None, None], 4)[..., 0]
+        return jnp.moveaxis(own, 1, 3)
+
+    levels = Level(
+        spatial=by_slot(level.kind == 2),
+        size=by_slot(level.size),
+        offset=by_slot(level.offset),
+        rank=by_slot(level.rank),
+        dims=by_slot(dims),
+        clusters=jnp.concatenate([at_top[None], cluster.T[:-1]]),
+        innermost=below_top == 0,
+        exists=exists,
+        extra=level.extra,
+        noc_bandwidth=jnp.maximum(of_level(hw.noc_bandwidth), 1),
+        noc_latency=of_level(hw.noc_latency),
+    )
     shared = Shared(
-        coupled=jnp.moveaxis(coupled, 0, -1),
+        coupled=jnp.moveaxis(lay.coupled, 0, -1),
         sliding=sliding,
         simd_lanes=jnp.maximum(by_point(hw.simd_lanes), 1),
         offchip_bandwidth=jnp.maximum(by_point(hw.offchip_bandwidth), 1),
     )
-    return levels, shared, flags
+    return levels, shared, last.flags
 
 
 def by_point(field: Array) -> Array:
@@ -140,15 +152,16 @@ def by_point(field: Array) -> Array:
 
 
 def _resolve(number: Array, reference: Array, references: Array) -> Array:
-    """Numbers with ``Sz(D)`` replaced by the layer's size of D."""
-    looked_up = jnp.take_along_axis(references, jnp.maximum(reference, 0), 1)
+    """Numbers ``[b, ...]`` with ``Sz(D)`` replaced by the layer's size of D."""
+    entries = jnp.maximum(reference, 0).reshape(len(reference), -1)
+    looked_up = jnp.take_along_axis(references, entries, 1).reshape(reference.shape)
     return jnp.where(reference >= 0, looked_up, number.astype(references.dtype))
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class _Maps:
-    """A level's directives while it is being completed."""
+    """A level's directives while it is being completed, ``[b, 8]``."""
 
     kind: Array
     size: Array
@@ -157,76 +170,95 @@ class _Maps:
     extra: Extra | None
 
 
-def _own_directives(
-    maps: MappingTable, index: int, references: Array, dims: Array
-) -> tuple[_Maps, Array, Array]:
-    """The level's own directives in input-centric form; undefined ones; ``Sz`` of nothing declared."""
-    kind = maps.kind[:, index]
-    size = _resolve(maps.size[:, index], maps.size_sz[:, index], references)
-    offset = _resolve(maps.offset[:, index], maps.offset_sz[:, index], references)
-    named = kind > 0
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class _Named:
+    """Levels as a mapping names them, with a leading axis, top first."""
+
+    own: _Maps  # the level's own directives
+    centric: Array  # bool [b, 8]: over an output dimension
+    undeclared: Array  # bool [b]: ``Sz`` of what the layer does not declare
+    exists: Array  # bool [b]
+    top: Array  # bool
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class _Above:
+    """What a level takes from those above it."""
+
+    level: _Maps  # the one above, complete
+    dims: Array  # [b, 8] size of its tile
+    flags: Array  # uint32 [b], reasons found so far
+
+
+def _as_named(maps: MappingTable, references: Array, exists: Array, extras: bool) -> _Named:
+    """All levels of the mappings; without ``extras`` none maps a dimension twice."""
+    named = maps.kind > 0
+    size = _resolve(maps.size, maps.size_sz, references)
+    offset = _resolve(maps.offset, maps.offset_sz, references)
     # Numbers below one are flagged when they are encoded; here 0 is a size that is not declared.
-    by_reference = named & (maps.size_sz[:, index] >= 0) & (size < 1)
-    by_reference |= named & (maps.offset_sz[:, index] >= 0) & (offset < 1)
-    undeclared = by_reference.any(1)
-    size, offset = jnp.maximum(size, 1), jnp.maximum(offset, 1)
-    undefined = jnp.zeros_like(undeclared)
-    for axis, window in SLIDES_OVER.items():
-        # An output tile of n rows needs n + (filter tile) - 1 input rows.
-        centric = maps.output_centric[:, index, axis]
-        filter_tile = jnp.where(named[:, window], size[:, window], dims[:, window])
-        size = size.at[:, axis].add(jnp.where(centric, filter_tile - 1, 0))
-        undefined |= centric & ~named[:, window]
-    fields = maps.extra[:, index]
-    slot = fields[:, 0]
-    extra = Extra(
-        slot=slot,
-        spatial=fields[:, 1] == 2,
-        size=jnp.maximum(_resolve(fields[:, 2:3], fields[:, 3:4], references)[:, 0], 1),
-        offset=jnp.maximum(_resolve(fields[:, 4:5], fields[:, 5:6], references)[:, 0], 1),
-        rank=fields[:, 6],
+    undeclared = (maps.size_sz >= 0) & (size < 1) | (maps.offset_sz >= 0) & (offset < 1)
+    extra = None
+    if extras:
+        fields = maps.extra
+        extra = Extra(
+            slot=fields[..., 0],
+            spatial=fields[..., 1] == 2,
+            size=jnp.maximum(_resolve(fields[..., 2], fields[..., 3], references), 1),
+            offset=jnp.maximum(_resolve(fields[..., 4], fields[..., 5], references), 1),
+            rank=fields[..., 6],
+        )
+    own = _Maps(
+        maps.kind, jnp.maximum(size, 1), jnp.maximum(offset, 1), maps.position.astype(jnp.int32), extra
     )
-    return _Maps(kind, size, offset, maps.position[:, index], extra), undefined, undeclared
+    by_level = (own, maps.output_centric, (named & undeclared).any(2))
+    own, centric, undeclared = jax.tree.map(lambda a: jnp.moveaxis(a, 1, 0), by_level)
+    return _Named(own, centric, undeclared, exists, jnp.arange(len(exists)) == 0)
 
 
-def _stray_below(own: _Maps, above: _Maps | None, swept: Array) -> Array:
+def _input_centric(named: _Named, dims: Array) -> tuple[_Maps, Array]:
+    """A level's own directives over input dimensions, and which tuples have undefined ones (``[b]``)."""
+    own, centric = named.own, named.centric[:, AXES]
+    is_named = own.kind[:, WINDOWS] > 0
+    # An output tile of n rows needs n + (filter tile) - 1 input rows.
+    filter_tile = jnp.where(is_named, own.size[:, WINDOWS], dims[:, WINDOWS])
+    size = _with_axes(own.size, own.size[:, AXES] + jnp.where(centric, filter_tile - 1, 0))
+    return dataclasses.replace(own, size=size), (centric & ~is_named).any(1)
+
+
+def _stray_below(own: _Maps, above: _Maps, swept: Array) -> Array:
     """Below the top only dimensions of input and filter exist; others kill the reference."""
-    named = own.kind > 0
-    if above is not None:
-        named |= above.kind > 0
-    return (named & ~swept).any(1)
+    return (((own.kind > 0) | (above.kind > 0)) & ~swept).any(1)
 
 
 def _filter_tile(own: _Maps, sizes: Array, sliding: Array) -> Array:
     """A temporal tile of R or S must be the whole dimension, its offset too."""
-    bad = jnp.zeros_like(sliding)
-    for window in (R, S):
-        temporal = own.kind[:, window] == 1
-        whole = (own.size[:, window] == own.offset[:, window]) & (own.size[:, window] == sizes[:, window])
-        bad |= temporal & ~whole
-        if own.extra is not None:
-            first = (own.extra.slot == window) & ~own.extra.spatial
-            bad |= first & ((own.extra.size != own.extra.offset) | (own.extra.size != sizes[:, window]))
-    return bad & sliding
+    full = sizes[:, WINDOWS]
+    whole = (own.size[:, WINDOWS] == own.offset[:, WINDOWS]) & (own.size[:, WINDOWS] == full)
+    bad = (own.kind[:, WINDOWS] == 1) & ~whole
+    if own.extra is not None:
+        slot, spatial, size, offset = (
+            a[:, None] for a in (own.extra.slot, own.extra.spatial, own.extra.size, own.extra.offset)
+        )
+        first = (slot == jnp.array([R, S])) & ~spatial
+        bad |= first & ((size != offset) | (size != full))
+    return bad.any(1) & sliding
 
 
-def _complete(own: _Maps, above: _Maps | None, dims: Array, swept: Array, extras: bool) -> _Maps:
+def _complete(own: _Maps, above: _Maps, dims: Array, swept: Array) -> _Maps:
     """Add what the level does not name: from the level above (in front), or whole (at the end)."""
-    named = own.kind > 0
-    kind, size, offset = own.kind, own.size, own.offset
-    order = own.rank
-    if above is not None:
-        inherited = ~named & (above.kind > 0)
-        first_size, first_offset, first_rank = _first_size(above), above.offset, above.rank
-        if above.extra is not None:
-            doubled = _one_hot(above.extra.slot)
-            first_offset = jnp.where(doubled, above.extra.offset[:, None], first_offset)
-            first_rank = jnp.where(doubled, above.extra.rank[:, None], first_rank)
-        kind = jnp.where(inherited, 1, kind)
-        size = jnp.where(inherited, first_size, size)
-        offset = jnp.where(inherited, first_offset, offset)
-        # Each is put in front of the ones before it, so their order is reversed.
-        order = jnp.where(inherited, -1 - first_rank, order)
+    inherited = (own.kind == 0) & (above.kind > 0)
+    first_offset, first_rank = above.offset, above.rank
+    if above.extra is not None:
+        doubled = _one_hot(above.extra.slot)
+        first_offset = jnp.where(doubled, above.extra.offset[:, None], first_offset)
+        first_rank = jnp.where(doubled, above.extra.rank[:, None], first_rank)
+    kind = jnp.where(inherited, 1, own.kind)
+    size = jnp.where(inherited, _first_size(above), own.size)
+    offset = jnp.where(inherited, first_offset, own.offset)
+    # Each is put in front of the ones before it, so their order is reversed.
+    order = jnp.where(inherited, -1 - first_rank, own.rank)
     whole = (kind == 0) & swept
     kind = jnp.where(whole, 1, kind)
     size = jnp.where(whole, dims, size)
@@ -236,7 +268,7 @@ def _complete(own: _Maps, above: _Maps | None, dims: Array, swept: Array, extras
     order = jnp.where(absent, 2000 + jnp.arange(SLOTS), order)
     size, offset = jnp.where(absent, 1, size), jnp.where(absent, 1, offset)
     rank = (order[:, None, :] < order[:, :, None]).sum(2, dtype=jnp.int32)
-    extra = own.extra if extras else None
+    extra = own.extra
     if extra is not None:
         there = extra.slot >= 0
         rank += (there[:, None] & (extra.rank[:, None] < order)).astype(rank.dtype)
@@ -255,15 +287,22 @@ def _first_size(level: _Maps) -> Array:
     return jnp.where(_one_hot(level.extra.slot), level.extra.size[:, None], level.size)
 
 
-def _apply_stride(level: _Maps, strides: Array, full: Array, sliding: Array, top: bool) -> _Maps:
+def _apply_stride(level: _Maps, strides: Array, full: Array, sliding: Array, top: Array) -> _Maps:
     """Tiles of Y and X that hold whole filter windows shrink to what the outputs need."""
-    size, offset = level.size, level.offset
-    for axis, window in ((Y, R), (X, S)):
-        stride, filter_size = jnp.maximum(strides[:, axis], 1), full[:, window]
-        strided = sliding & (stride != 1) & (size[:, axis] >= filter_size)
-        outputs = truncated_div(size[:, axis] + stride - filter_size, stride)
-        shrunk = outputs * jnp.minimum(stride, filter_size) + jnp.maximum(filter_size - stride, 0)
-        step = outputs * stride if top else outputs * jnp.minimum(stride, filter_size)
-        size = size.at[:, axis].set(jnp.where(strided, shrunk, size[:, axis]))
-        offset = offset.at[:, axis].set(jnp.where(strided, step, offset[:, axis]))
-    return dataclasses.replace(level, size=size, offset=offset)
+    size, offset = level.size[:, AXES], level.offset[:, AXES]
+    stride, filter_size = jnp.maximum(strides[:, AXES], 1), full[:, WINDOWS]
+    strided = sliding[:, None] & (stride != 1) & (size >= filter_size)
+    outputs = truncated_div(size + stride - filter_size, stride)
+    covered = jnp.minimum(stride, filter_size)
+    shrunk = outputs * covered + jnp.maximum(filter_size - stride, 0)
+    step = outputs * jnp.where(top, stride, covered)
+    return dataclasses.replace(
+        level,
+        size=_with_axes(level.size, jnp.where(strided, shrunk, size)),
+        offset=_with_axes(level.offset, jnp.where(strided, step, offset)),
+    )
+
+
+def _with_axes(by_slot: Array, axes: Array) -> Array:
+    """An array ``[b, 8]`` with the values ``[b, 2]`` for Y and X."""
+    return jnp.concatenate([by_slot[:, : AXES.start], axes], 1)

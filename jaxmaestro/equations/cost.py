@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -25,9 +25,9 @@ from jaxmaestro.equations.costs import Costs
 from jaxmaestro.equations.figures import figures
 from jaxmaestro.equations.kernels import BLOCK, Lowering
 from jaxmaestro.equations.level import LevelCost, LevelModel, no_level_cost, sub_level_cost
-from jaxmaestro.equations.subtiles import Columns, Kinds, Subtiles, hand_down, top_kinds
+from jaxmaestro.equations.subtiles import Columns, Kinds, Subtiles, hand_down, loops_of_kinds, top_kinds
 from jaxmaestro.equations.tiles import Tiles, analyse_tiles
-from jaxmaestro.equations.top import TopCost, top_cost
+from jaxmaestro.equations.top import TopCost, any_level_cost, no_top_cost, top_cost
 from jaxmaestro.equations.validity import flagged, judge, spread
 
 Array = Any
@@ -93,26 +93,42 @@ def _crowded(costs: Costs) -> bool:
 class Analysis:
     """Everything about a batch that comes before performance: levels, tiles, what is handed down."""
 
-    levels: list[Level]  # top first
+    levels: Level  # with a leading axis, top first; as the tiles
     shared: Shared
-    tiles: list[Tiles]
+    tiles: Tiles
     kinds: list[Kinds]
     columns: list[Columns]
     subtiles: list[Subtiles]  # of each level but the last
     flags: Array  # uint32 [b], reasons found so far
+
+    @property
+    def top(self) -> tuple[Level, Tiles]:
+        """The top level and its tiles."""
+        return of_level(self.levels, 0), of_level(self.tiles, 0)
+
+
+Stacked = TypeVar("Stacked")
+
+
+def of_level(stacked: Stacked, index: int) -> Stacked:
+    """One level of several with a leading axis."""
+    own: Stacked = jax.tree.map(lambda a: a[index], stacked)
+    return own
 
 
 @jax.jit
 def analyse(batch: Rows) -> Analysis:
     """Cluster and tile analysis of every level (no counts: sizes are int32)."""
     levels, shared, flags = analyse_clusters(batch)
-    tiles = [analyse_tiles(level, shared.sliding) for level in levels]
-    kinds, columns = top_kinds(tiles[0], levels[0].dims, levels[0].exists)
+    tiles: Tiles = jax.vmap(analyse_tiles, (0, None))(levels, shared.sliding)
+    loops = loops_of_kinds(tiles, levels.dims[0])
+    kinds, columns = top_kinds(of_level(loops, 0), levels.exists[0])
     all_kinds, all_columns, subtiles = [kinds], [columns], []
     capacity = max(batch.variants, default=0) * len(batch)  # the same at all levels
     for index in range(batch.levels - 1):
-        below, exists = tiles[index + 1], levels[index + 1].exists
-        numbering, kinds, columns, crowded = hand_down(tiles[index], kinds, below, exists, capacity)
+        level, (below, loops_below) = of_level(tiles, index), of_level((tiles, loops), index + 1)
+        exists = levels.exists[index + 1]
+        numbering, kinds, columns, crowded = hand_down(level, kinds, below, loops_below, exists, capacity)
         subtiles.append(numbering)
         all_kinds.append(kinds)
         all_columns.append(columns)
@@ -123,21 +139,25 @@ def analyse(batch: Rows) -> Analysis:
 @functools.partial(jax.jit, static_argnames=("arithmetic", "lowering"))
 def perform(analysis: Analysis, arithmetic: Arithmetic, lowering: Lowering) -> TopCost:
     """Performance of every level, innermost first."""
-    models = [
-        LevelModel(
-            tiles=analysis.tiles[index],
-            kinds=analysis.kinds[index],
-            innermost=level.innermost,
-            noc_bandwidth=level.noc_bandwidth,
-            noc_latency=level.noc_latency,
-            shared=analysis.shared,
-            subtiles=analysis.subtiles[index] if index < len(analysis.subtiles) else None,
-            below=None,
-            arithmetic=arithmetic,
+    models = []
+    for index, kinds in enumerate(analysis.kinds):
+        level, tiles = of_level((analysis.levels, analysis.tiles), index)
+        models.append(
+            LevelModel(
+                tiles=tiles,
+                kinds=kinds,
+                innermost=level.innermost,
+                noc_bandwidth=level.noc_bandwidth,
+                noc_latency=level.noc_latency,
+                shared=analysis.shared,
+                subtiles=analysis.subtiles[index] if index < len(analysis.subtiles) else None,
+                below=None,
+                arithmetic=arithmetic,
+            )
         )
-        for index, level in enumerate(analysis.levels)
-    ]
     top, *subs = models
+    if lowering.alike and subs:
+        return _all_levels(models, analysis.columns, lowering)
     if subs:
         below = _sub_levels(subs, analysis.columns[1:], lowering)
         top = dataclasses.replace(top, below=below)
@@ -148,18 +168,37 @@ def _sub_levels(models: list[LevelModel], columns: list[Columns], lowering: Lowe
     """Cost of the first of the levels below the top, whose own cost comes from those below it."""
     if len(models) == 1:
         return sub_level_cost(models[0], columns[0], lowering)
-    # One program for all of them: what the innermost looks up are zeros, which it does not use.
-    last = models[-1]
-    nothing = jax.tree.map(jnp.zeros_like, models[0].subtiles)
-    alike = [*models[:-1], dataclasses.replace(last, subtiles=nothing)]
-    stacked = jax.tree.map(lambda *level: jnp.stack(level), *zip(alike, columns, strict=True))
 
     def level_cost(below: LevelCost, level: tuple[LevelModel, Columns]) -> tuple[LevelCost, None]:
         model, own = level
         return sub_level_cost(dataclasses.replace(model, below=below), own, lowering), None
 
-    none = no_level_cost(last, columns[-1])
-    return lax.scan(level_cost, none, stacked, reverse=True)[0]
+    none = no_level_cost(models[-1], len(columns[-1].cases))
+    return lax.scan(level_cost, none, _stacked(models, columns), reverse=True)[0]
+
+
+def _all_levels(models: list[LevelModel], columns: list[Columns], lowering: Lowering) -> TopCost:
+    """Figures of the top level, which is worked out as all others are."""
+    rows, length = len(columns[0].cases), len(columns[-1].cases)
+    first = jax.tree.map(lambda a: jnp.pad(a, (0, length - rows)), columns[0])  # without cases
+    stacked = _stacked(models, [first, *columns[1:]])
+
+    def level_cost(
+        below: tuple[TopCost, LevelCost], level: tuple[LevelModel, Columns]
+    ) -> tuple[tuple[TopCost, LevelCost], None]:
+        model, own = level
+        return any_level_cost(dataclasses.replace(model, below=below[1]), own, lowering), None
+
+    none = no_top_cost(models[0], length), no_level_cost(models[0], length)
+    cost: TopCost = lax.scan(level_cost, none, stacked, reverse=True)[0][0]
+    return jax.tree.map(lambda a: a[..., :rows], cost)
+
+
+def _stacked(models: list[LevelModel], columns: list[Columns]) -> tuple[LevelModel, Columns]:
+    """Levels for one program: what the innermost looks up are zeros, which it does not use."""
+    nothing = jax.tree.map(jnp.zeros_like, models[0].subtiles)
+    alike = [*models[:-1], dataclasses.replace(models[-1], subtiles=nothing)]
+    return jax.tree.map(lambda *level: jnp.stack(level), *zip(alike, columns, strict=True))
 
 
 @functools.partial(jax.jit, static_argnames="arithmetic")
@@ -200,4 +239,4 @@ def price(rows: Rows, analysis: Analysis, arithmetic: Arithmetic, lowering: Lowe
     """The costs ``[p, q, b]`` of an analysis, with axes of length 1 where a figure does not vary."""
     top = perform(analysis, arithmetic, lowering)
     judged = functools.partial(assess, arithmetic=arithmetic)
-    return lowering.stage(judged, rows, analysis.levels[0], analysis.tiles[0], analysis.flags, top)
+    return lowering.stage(judged, rows, *analysis.top, analysis.flags, top)

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxmaestro.encoding.slots import FILTER, INPUT, OUT_Y, OUTPUT, SLIDES_OVER, K
+from jaxmaestro.encoding.slots import AXES, FILTER, INPUT, OUT_Y, OUTPUT, SLOTS, WINDOWS, K
 from jaxmaestro.encoding.tables import Rows
 from jaxmaestro.equations import pricing
 from jaxmaestro.equations.arithmetic import Arithmetic, product, truncated_div
@@ -21,16 +21,20 @@ Array = Any
 def layer_macs(batch: Rows, arithmetic: Arithmetic) -> Array:
     """MACs that each tuple's layer has, ``[b]``: strides counted, no padding."""
     lay = batch.layers
-    sizes = jnp.where(lay.present, lay.sizes, 1)
-    sizes = sizes.at[:, K].set(jnp.where(lay.depthwise, 1, sizes[:, K]))
-    strides = jnp.maximum(lay.output_strides, 1)
-    for i, (axis, window) in enumerate(SLIDES_OVER.items()):
-        windows = truncated_div(sizes[:, axis] - sizes[:, window], strides[:, i]) + 1
-        windows = jnp.where(sizes[:, axis] < sizes[:, window], 0, windows)
-        declared = lay.references[:, OUT_Y + i]  # a layer over Y' and X' says how many there are
-        windows = jnp.where(declared > 0, declared, windows)
-        sizes = sizes.at[:, axis].set(jnp.where(lay.sliding, windows, sizes[:, axis]))
-    return sizes.prod(1, dtype=arithmetic.count)
+    per_channel = lay.depthwise[:, None] & (jnp.arange(SLOTS) == K)
+    sizes = jnp.where(lay.present & ~per_channel, lay.sizes, 1)
+    axes, filter_size = sizes[:, AXES], sizes[:, WINDOWS]
+    windows = truncated_div(axes - filter_size, jnp.maximum(lay.output_strides, 1)) + 1
+    windows = jnp.where(axes < filter_size, 0, windows)
+    declared = lay.references[:, OUT_Y:]  # a layer over Y' and X' says how many there are
+    windows = jnp.where(declared > 0, declared, windows)
+    return _with_windows(sizes, windows, lay.sliding).prod(1, dtype=arithmetic.count)
+
+
+def _with_windows(sizes: Array, windows: Array, sliding: Array) -> Array:
+    """Sizes ``[b, 8]`` with, where the filter slides, so many ``windows`` (``[b, 2]``) instead of Y and X."""
+    axes = jnp.where(sliding[:, None], windows, sizes[:, AXES])
+    return jnp.concatenate([sizes[:, : AXES.start], axes], 1)
 
 
 def _volume(sizes: Array, mask: Array, arithmetic: Arithmetic) -> Array:
@@ -50,10 +54,7 @@ def figures(batch: Rows, level: Level, top: TopCost, flags: Array, arithmetic: A
     sizes = level.dims.T
     held = [_volume(sizes, coupled[:, t], arithmetic) for t in (INPUT, FILTER)]
     # Outputs without strides: what the reference counts as the output's L2 reads.
-    windows = sizes
-    for axis, window in SLIDES_OVER.items():
-        rows = sizes[:, axis] - sizes[:, window] + 1
-        windows = windows.at[:, axis].set(jnp.where(lay.sliding, rows, sizes[:, axis]))
+    windows = _with_windows(sizes, sizes[:, AXES] - sizes[:, WINDOWS] + 1, lay.sliding)
     outputs = _volume(windows, coupled[:, OUTPUT], arithmetic)
     l2_reads = jnp.stack([sums.l2_read_input, sums.l2_read_filter, outputs], -1)
     l2_writes = jnp.stack([*held, sums.l2_write_output], -1)

@@ -31,6 +31,7 @@ class Lowering:
 
     block: int = BLOCK
     kernels: bool = False
+    alike: bool = False  # one loop over all levels, the top too: fewer operations, of which more are in vain
 
     def stage(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """``function(*arguments)``, worked out once and not anew in all that reads its results."""

@@ -296,13 +296,13 @@ def sub_level_cost(model: LevelModel, columns: Columns, lowering: Lowering) -> L
     return cost
 
 
-def no_level_cost(model: LevelModel, columns: Columns) -> LevelCost:
-    """The cost of a level that is not there, as if it had these columns."""
-    count, length = model.arithmetic.count, columns.cases.shape[0]
-    zero, false = jnp.zeros(length, count), jnp.zeros(length, bool)
+def no_level_cost(model: LevelModel, columns: int) -> LevelCost:
+    """The cost of a level that is not there, as if it had so many columns."""
+    count = model.arithmetic.count
+    zero, false = jnp.zeros(columns, count), jnp.zeros(columns, bool)
     return LevelCost(
-        runtime=jnp.zeros((*model.noc_bandwidth.shape[:-1], length), count),
-        active_pes=jnp.zeros(length, model.arithmetic.real),
+        runtime=jnp.zeros((*model.noc_bandwidth.shape[:-1], columns), count),
+        active_pes=jnp.zeros(columns, model.arithmetic.real),
         l1_input=zero,
         l1_filter=zero,
         l1_output=zero,

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxmaestro.encoding.slots import FILTER, INPUT, OUTPUT, SLOTS
+from jaxmaestro.encoding.slots import OUTPUT, SLOTS
 from jaxmaestro.equations.cases import Case, States
 from jaxmaestro.equations.factors import Factor, Factors
 from jaxmaestro.equations.spatial import SpatialMaps, of_maps
@@ -66,19 +66,18 @@ def spreads(tiles: Tiles, maps: SpatialMaps, states: States, coupled: Array, wei
     rank = tiles.rank
     outermost = jnp.where(tiles.spatial, rank, SLOTS + 2)
     innermost = jnp.where(tiles.spatial, rank, -3)
-    led = [(OUTERMOST, tiles.spatial & (outermost == outermost.min(0)), None)]
-    led.append((WORK, tiles.spatial, tiles.spatial & (innermost == innermost.max(0))))
-    for place, tensor in ((OF_INPUT, INPUT), (OF_FILTER, FILTER), (OF_OUTPUT, OUTPUT)):
-        here = coupled[tensor] & tiles.first_spatial
-        last = jnp.where(here, jnp.arange(SLOTS, dtype=jnp.int32)[:, None], -1)
-        decides = here & (last == last.max(0))
-        led.append((place, tiles.padded(here, False), tiles.padded(decides, False)))
+    here = coupled & tiles.first_spatial  # [3, 8, c]
+    last = jnp.where(here, jnp.arange(SLOTS, dtype=jnp.int32)[:, None], -1)
+    decides = here & (last == last.max(1, keepdims=True))
+    leads = tiles.spatial & (outermost == outermost.min(0))
+    counts = jnp.stack([leads, tiles.spatial, *tiles.padded(here, False)])
+    rules = jnp.stack([leads, tiles.spatial & (innermost == innermost.max(0)), *tiles.padded(decides, False)])
+    places = jnp.array([OUTERMOST, WORK, OF_INPUT, OF_FILTER, OF_OUTPUT], jnp.int32)[:, None, None]
 
     def bits(at_edge: Array, ragged: Array) -> Array:
-        word = jnp.zeros(rank.shape, jnp.int32)
-        for place, counts, decides in led:
-            word |= (counts & at_edge).astype(jnp.int32) << place
-            word |= ((counts if decides is None else decides) & ragged).astype(jnp.int32) << (place + 1)
+        words = (counts & at_edge).astype(jnp.int32) << places
+        words |= (rules & ragged).astype(jnp.int32) << (places + 1)
+        word = words.sum(0, dtype=jnp.int32)
         if weight is not None:
             # The others than the last sub-cluster hold whole tiles, unless there is only one.
             plain = at_edge[:SLOTS] & (~tiles.first_spatial | tiles.single)
@@ -96,21 +95,27 @@ def spreads(tiles: Tiles, maps: SpatialMaps, states: States, coupled: Array, wei
     )
 
 
-def over_subclusters(
-    tiles: Tiles, mapped: Array, edge: Array, ragged: Array, volumes: tuple[Array, Array, Array]
-) -> Array:
-    """Sum of a volume over the active sub-clusters, from those of the first, a following, the last one.
+def followers(tiles: Tiles, mapped: Array, edge: Array, ragged: Array) -> tuple[Array, Array]:
+    """How many active sub-clusters follow the first, and how many ragged ones come last; int32.
 
     ``mapped``: some dimension is spatially mapped; ``edge``, ``ragged``: see the bits above.
-    The first must already be the ragged volume where a single ragged one is active.
+    """
+    several = edge & (tiles.edge_clusters > 1)
+    last = (several & ragged).astype(jnp.int32)
+    at_edge = jnp.where(several, jnp.maximum(tiles.edge_clusters - last - 1, 0), 0)
+    following = jnp.where(edge, at_edge, tiles.clusters - 1)
+    return jnp.where(mapped, following, 0), jnp.where(mapped, last, 0)
+
+
+def over_subclusters(numbers: tuple[Array, Array], volumes: tuple[Array, Array, Array]) -> Array:
+    """Sum of a volume over the active sub-clusters, from those of the first, a following, the last one.
+
+    ``numbers`` are of :func:`followers`. The first must already be the ragged volume where a single
+    ragged one is active.
     """
     first, following, last = volumes
-    p, e = tiles.clusters.astype(first.dtype), tiles.edge_clusters.astype(first.dtype)
-    tail = ragged.astype(first.dtype) if isinstance(ragged, jax.Array) else ragged
-    full = jnp.maximum(e - tail - 1, 0)
-    at_edge = jnp.where(e > 1, full * following + tail * last, 0)
-    others = jnp.where(edge, at_edge, (p - 1) * following)
-    return first + jnp.where(mapped, others, 0)
+    n, m = (number.astype(first.dtype) for number in numbers)
+    return first + (n * following + m * last)
 
 
 @jax.tree_util.register_dataclass
@@ -157,103 +162,104 @@ def ingress_table(tiles: Tiles, maps: SpatialMaps, states: States, coupled: Arra
 
     The reference terminates where a fully unrolled dimension is asked for its next tile.
     """
-    tables, stops = [], jnp.int32(0)
-    for tensor, depends in ((INPUT, maps.input), (FILTER, maps.filter)):
-        table, stop = _ingress_of(tiles, maps, depends, states, coupled[tensor], count)
-        tables.append(table.reshape(-1, table.shape[-1]))
-        entries = jnp.arange(stop.shape[0], dtype=jnp.int32)[:, None]
-        stops |= (stop.astype(jnp.int32) << entries).sum(0, dtype=jnp.int32)
-    return Ingress(tables[0], tables[1], stops)
-
-
-def _ingress_of(
-    tiles: Tiles, maps: SpatialMaps, on_map: Array, states: States, coupled: Array, count: Any
-) -> tuple[Array, Array]:
-    """Traffic ``[k, 3, c]`` and stops (bool ``[k, c]``) of a tensor.
-
-    ``coupled`` (bool ``[8, c]``) and ``on_map`` (bool ``[2, c]``): it depends on the
-    slot, or on the dimension of the spatial map.
-    """
-    depends = tiles.with_ninth(coupled, False)
-    restarts = jnp.where(depends & ~states.init_unrolled, tiles.rank, -1)
-    if tiles.doubled is None:
-        moves = [_after_move(tiles, maps, on_map, states, depends, restarts.max(0), None, count)]
-    else:
+    own = coupled[:OUTPUT]
+    inputs = _Inputs(own, tiles.with_ninth(own, False), jnp.stack([maps.input, maps.filter]))
+    restarts = jnp.where(inputs.depends & ~states.init_unrolled, tiles.rank, -1)
+    ways = [(restarts.max(1), True)]
+    if tiles.doubled is not None:
         # The ninth loop runs by itself: inside what moved, it need not have started over.
-        stays = restarts[:SLOTS].max(0)
-        moves = [
-            _after_move(tiles, maps, on_map, states, depends, innermost, init, count)
-            for innermost, init in ((stays, False), (restarts.max(0), True))
-        ]
-    mapped = (coupled & tiles.first_spatial).any(0)
+        ways.insert(0, (restarts[:, :SLOTS].max(1), False))
+    moves = [_after_move(tiles, maps, inputs, states, *way, count) for way in ways]
     held = jnp.where(states.init_edge, tiles.mapped_edge, tiles.mapped)
-    steps = _volume(depends & ~tiles.spatial, held, count)
+    steps = _volume(inputs.depends & ~tiles.spatial, held, count)
     m, me, init_edge = maps.mapped, maps.mapped_edge, of_maps(maps, states.init_edge)
-    first = steps * _volume(on_map, jnp.where(init_edge & tiles.single, me, m), count)
-    following = steps * _volume(on_map, m, count)
-    last = steps * _volume(on_map, jnp.where(init_edge, me, m), count)
-    at_start = (first, first, following, last)
+    whole = steps * _volume(inputs.on_map, m, count)
+    first = steps * _volume(inputs.on_map, jnp.where(init_edge & tiles.single, me, m), count)
+    last = steps * _volume(inputs.on_map, jnp.where(init_edge, me, m), count)
 
-    def entry(volumes: tuple[Array, ...]) -> Array:
-        """Sums over the sub-clusters away from the edge, at it, and where it is ragged, ``[..., 3, c]``."""
-        first, lone, following, last = volumes
-        sums = [
-            over_subclusters(tiles, mapped, jnp.bool_(False), 0, (first, following, last)),
-            over_subclusters(tiles, mapped, jnp.bool_(True), 0, (first, following, last)),
-            over_subclusters(tiles, mapped, jnp.bool_(True), 1, (lone, following, last)),
-        ]
-        return jnp.stack(sums, -2)
+    def entries(start: Array, later: list[Array]) -> Array:
+        """The first case ``[2, c]`` and what each way moves ``[2, 8, c]``, in the order of entries."""
+        by_way = [jnp.concatenate([start[:, None], moved], 1) for moved in later]
+        return jnp.stack(by_way, 2).reshape(2, -1, start.shape[-1])
 
-    start = entry(at_start)
-    later = [jnp.where(coupled[:, None], entry(volumes), 0) for volumes, _ in moves]  # [8, 3, c]
-    none = jnp.zeros_like(mapped)
-    if tiles.doubled is None:
-        return jnp.concatenate([start[None], later[0]]), jnp.concatenate([none[None], moves[0][1]])
-    both = jnp.stack(later, 1).reshape(-1, *start.shape)
-    stop = jnp.stack([each for _, each in moves], 1).reshape(-1, *none.shape)
-    return jnp.concatenate([start[None], start[None], both]), jnp.concatenate([none[None], none[None], stop])
+    starts = _Volumes(first, first, whole, last)
+    volumes: _Volumes = jax.tree.map(
+        lambda start, *later: entries(start, list(later)), starts, *(moved for moved, _ in moves)
+    )
+    mapped = (inputs.coupled & tiles.first_spatial).any(1)
+    # Away from the edge, at it, and where it is ragged.
+    edge, ragged = jnp.array([[False], [True], [True]]), jnp.array([[False], [False], [True]])
+    numbers = followers(tiles, mapped[:, None, None], edge, ragged)  # [2, 1, 3, c]
+    of = jax.tree.map(lambda volume: volume[:, :, None], volumes)
+    elements = over_subclusters(numbers, (jnp.where(ragged, of.lone, of.first), of.following, of.last))
+    stops = entries(jnp.zeros_like(mapped), [stop for _, stop in moves]).any(0)
+    bits = jnp.arange(len(stops), dtype=jnp.int32)[:, None]
+    of_input, of_filter = elements.reshape(2, -1, elements.shape[-1])
+    return Ingress(of_input, of_filter, (stops.astype(jnp.int32) << bits).sum(0, dtype=jnp.int32))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Inputs:
+    """The two input tensors: what they depend on."""
+
+    coupled: Array  # bool [2, 8, c], slots
+    depends: Array  # bool [2, r, c], directives
+    on_map: Array  # bool [2, 2, c], dimensions of the spatial maps
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class _Volumes:
+    """Elements that sub-clusters get of an input tensor, ``[2, ..., c]``."""
+
+    first: Array
+    lone: Array  # of a single one that is ragged
+    following: Array
+    last: Array  # ragged
 
 
 def _after_move(
     tiles: Tiles,
     maps: SpatialMaps,
-    on_map: Array,
+    inputs: _Inputs,
     states: States,
-    depends: Array,
     restarted: Array,
-    ninth_init: bool | None,
+    ninth_init: bool,
     count: Any,
-) -> tuple[tuple[Array, ...], Array]:
-    """What each slot's loop brings when it moves: volumes of the first, a lone, a following, the last one.
+) -> tuple[_Volumes, Array]:
+    """What each slot's loop brings when it moves, ``[2, 8, c]``, and where the reference terminates.
 
-    ``restarted`` (int32 ``[c]``) is the rank of the innermost loop that the tensor
-    depends on and that can start over. Volumes are ``[8, c]``, as is where the
-    reference terminates.
+    ``restarted`` (int32 ``[2, c]``) is the rank of the innermost loop that the tensor
+    depends on and that can start over; ``ninth_init``: the ninth loop, if any, is in its first tile.
     """
     rank, m, me, u = tiles.rank[:SLOTS], tiles.mapped, tiles.mapped_edge, tiles.unique
-    temporal = depends & ~tiles.spatial
-    slides = depends[:SLOTS] & (restarted <= rank)
+    temporal = inputs.depends & ~tiles.spatial
+    slides = inputs.depends[:, :SLOTS] & (restarted[:, None] <= rank)
     held = jnp.where(temporal, jnp.where(states.init_edge, me, m), 1)
     # Temporal reuse: of the loop that moved, only what is new.
-    others = _volume(~jnp.eye(SLOTS, held.shape[0], dtype=bool)[..., None], held, count)
-    new = jnp.where(slides & temporal[:SLOTS], jnp.maximum(u[:SLOTS], 1), held[:SLOTS])
-    steps = others * new.astype(count)
+    others = _volume(~jnp.eye(SLOTS, held.shape[1], dtype=bool)[..., None], held[:, None], count)
+    new = jnp.where(slides & temporal[:, :SLOTS], jnp.maximum(u[:SLOTS], 1), held[:, :SLOTS])
+    steps = jnp.where(inputs.coupled, others * new.astype(count), 0)
     # Spatial reuse: a following sub-cluster gets only what its neighbour does not have.
     inside = maps.rank[:, None] > rank
-    if ninth_init is False:
+    if not ninth_init:
         inside &= maps.row[:, None] != SLOTS
     rows = jnp.arange(SLOTS, dtype=jnp.int32)[:, None]
-    shares = inside | ((maps.row[:, None] == rows) & slides)  # [2, 8, c]
+    shares = inside | ((maps.row[:, None] == rows) & slides[:, None])  # [2, 2, 8, c]
 
     def over_maps(shared: Array, otherwise: Array) -> Array:
         sizes = jnp.where(shares, shared[:, None], otherwise[:, None])
-        return jnp.where(on_map[:, None], sizes, 1).prod(0, dtype=count)
+        return jnp.where(inputs.on_map[:, :, None], sizes, 1).prod(1, dtype=count)
 
-    whole = steps * _volume(on_map, maps.mapped, count)
-    lone = jnp.where(tiles.single, steps * _volume(on_map, maps.mapped_edge, count), whole)
-    following = steps * over_maps(maps.unique, maps.mapped)
-    last = steps * over_maps(maps.unique_edge, maps.mapped_edge)
-    return (whole, lone, following, last), slides & temporal[:SLOTS] & (u[:SLOTS] == 0)
+    whole = steps * _volume(inputs.on_map, maps.mapped, count)[:, None]
+    alone = steps * _volume(inputs.on_map, maps.mapped_edge, count)[:, None]
+    volumes = _Volumes(
+        first=whole,
+        lone=jnp.where(tiles.single, alone, whole),
+        following=steps * over_maps(maps.unique, maps.mapped),
+        last=steps * over_maps(maps.unique_edge, maps.mapped_edge),
+    )
+    return volumes, slides & temporal[:, :SLOTS] & (u[:SLOTS] == 0)
 
 
 def _volume(rows: Array, sizes: Array, count: Any) -> Array:
@@ -283,11 +289,10 @@ def outputs_of(tiles: Tiles, factors: Factors, case: Case, bits: Array, mapped: 
     lone = mapped & edge & ragged & tiles.single
     first = kept * jnp.where(lone, product(factors.egress_ragged), product(factors.egress))
     volumes = (first, kept * product(factors.egress_next), kept * product(factors.egress_last))
-    egress = over_subclusters(tiles, mapped, edge, ragged, volumes)
+    egress = over_subclusters(followers(tiles, mapped, edge, ragged), volumes)
     edge, ragged = has(bits, WORK), has(bits, WORK + 1)
     plain, alone = both * product(factors.work), both * product(factors.work_ragged)
     last = both * product(factors.work_last)
-    volumes = (jnp.where(edge & ragged & tiles.single, alone, plain), plain, last)
-    at_edge = over_subclusters(tiles, jnp.bool_(True), jnp.bool_(True), ragged, volumes)
-    macs = jnp.where(edge, at_edge, tiles.clusters.astype(count) * plain)
+    first = jnp.where(edge & ragged & tiles.single, alone, plain)
+    macs = over_subclusters(followers(tiles, jnp.bool_(True), edge, ragged), (first, plain, last))
     return Outputs(egress, jnp.where(lone, alone, plain), macs)

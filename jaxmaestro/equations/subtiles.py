@@ -42,15 +42,13 @@ class Kinds:
     both kinds, and a column picks.
     """
 
-    loops: Loops  # arrays [k, r, b]; k is 1 where no tile is ragged: at the top
+    loops: Loops  # arrays [2, r, b]
     whole: Array  # bool [8, b]: such a tile occurs
     ragged: Array
 
     def of(self, columns: Columns, tiles: Tiles) -> Loops:
         """The loops of some columns ``[r, c]``; ``tiles`` are theirs."""
-        row = jnp.broadcast_to(columns.row, tiles.rank.shape)
-        if self.loops.number.shape[0] > 1:
-            row += columns.is_ragged(tiles).astype(jnp.int32) * self.loops.number.shape[-1]
+        row = columns.row + columns.is_ragged(tiles).astype(jnp.int32) * self.loops.number.shape[-1]
 
         def pick(values: Array) -> Array:
             flat = jnp.moveaxis(values, 0, 1).reshape(values.shape[1], -1)
@@ -75,17 +73,28 @@ class Columns:
         return tiles.with_ninth((self.ragged >> slots) & 1 != 0, False)
 
 
-def top_kinds(tiles: Tiles, dims: Array, exists: Array) -> tuple[Kinds, Columns]:
-    """The top level is handed the layers alone, of sizes ``dims`` by slot, where it ``exists`` (``[b]``)."""
-    loops = analyse_loops(tiles, dims)
-    cases = jnp.where(exists, loops.number.prod(0, dtype=jnp.int32), 0)
-    zero, none = jnp.zeros_like(cases), jnp.zeros(dims.shape, bool)
-    kinds = Kinds(jax.tree.map(lambda a: a[None], loops), ~none, none)
-    return kinds, Columns(jnp.arange(len(cases), dtype=jnp.int32), zero, cases)
+def top_kinds(loops: Loops, exists: Array) -> tuple[Kinds, Columns]:
+    """The top level is handed the layers alone, where it ``exists`` (``[b]``): whole ones."""
+    cases = jnp.where(exists, loops.number[0].prod(0, dtype=jnp.int32), 0)
+    zero, none = jnp.zeros_like(cases), jnp.zeros((SLOTS, len(cases)), bool)
+    return Kinds(loops, ~none, none), Columns(jnp.arange(len(cases), dtype=jnp.int32), zero, cases)
+
+
+def loops_of_kinds(tiles: Tiles, dims: Array) -> Loops:
+    """What all levels (a leading axis) do with each kind of tile, ``[levels, 2, r, b]``.
+
+    ``dims`` are the sizes of the layers, ``[8, b]``: the top is handed nothing else, so both its kinds
+    are the same.
+    """
+    above = jnp.stack([tiles.mapped[:-1, :SLOTS], tiles.mapped_edge[:-1, :SLOTS]], 1)
+    layers = jnp.broadcast_to(dims, (1, 2, *dims.shape))
+    of_levels = jax.vmap(jax.vmap(analyse_loops, (None, 0)))
+    loops: Loops = of_levels(tiles, jnp.concatenate([layers, above]))
+    return loops
 
 
 def hand_down(
-    tiles: Tiles, kinds: Kinds, below: Tiles, exists: Array, capacity: int
+    tiles: Tiles, kinds: Kinds, below: Tiles, loops_below: Loops, exists: Array, capacity: int
 ) -> tuple[Subtiles, Kinds, Columns, Array]:
     """Sub-tiles of a level over all the tiles that the level itself may be handed.
 
@@ -94,7 +103,7 @@ def hand_down(
     do not fit into ``capacity`` columns.
     """
     loops, single, spatial = kinds.loops, tiles.single, tiles.first_spatial
-    occurs = jnp.stack([kinds.whole, kinds.ragged][: loops.number.shape[0]])
+    occurs = jnp.stack([kinds.whole, kinds.ragged])
 
     def in_any(holds: Array) -> Array:
         return (holds[:, :SLOTS] & occurs).any(0)
@@ -117,9 +126,7 @@ def hand_down(
     needed = jnp.where(exists, weight.pop(), 0)
     weights = jnp.where(both, jnp.stack(weight), 0)
 
-    handed = [analyse_loops(below, dims) for dims in (mapped, mapped_edge)]
-    stacked = jax.tree.map(lambda *kind: jnp.stack(kind), *handed)
-    kinds_below = Kinds(stacked, ~only, both | only)
+    kinds_below = Kinds(loops_below, ~only, both | only)
 
     end = jnp.cumsum(needed, dtype=jnp.int32)
     first = end - needed

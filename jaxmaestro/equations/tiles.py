@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxmaestro.encoding.slots import SLIDES_OVER, SLOTS
+from jaxmaestro.encoding.slots import AXES, SLOTS, WINDOWS
 from jaxmaestro.equations.arithmetic import truncated_div
 from jaxmaestro.equations.clusters import Level
 
@@ -56,23 +56,23 @@ class Tiles:
         return taken
 
     def with_ninth(self, by_slot: Array, otherwise: Any) -> Array:
-        """``by_slot`` (``[8, ...]``) with, if there is a ninth row, the doubled slot's value under it."""
+        """``by_slot`` (``[..., 8, b]``) with, if there is a ninth row, the doubled slot's value under it."""
         if self.doubled is None:
             return by_slot
-        return jnp.concatenate([by_slot, self.of_doubled(by_slot, otherwise)[None]])
+        return jnp.concatenate([by_slot, self.of_doubled(by_slot, otherwise)[..., None, :]], -2)
 
     def padded(self, by_slot: Array, otherwise: Any) -> Array:
-        """``by_slot`` (``[8, b]``) with, if there is a ninth row, ``otherwise`` under it."""
+        """``by_slot`` (``[..., 8, b]``) with, if there is a ninth row, ``otherwise`` under it."""
         if self.doubled is None:
             return by_slot
-        return jnp.concatenate([by_slot, jnp.full_like(by_slot[:1], otherwise)])
+        return jnp.concatenate([by_slot, jnp.full_like(by_slot[..., :1, :], otherwise)], -2)
 
     def of_doubled(self, by_slot: Array, otherwise: Any) -> Array:
         """Value of the doubled slot, ``otherwise`` where there is none."""
         assert self.doubled is not None
         value: Array = jnp.asarray(otherwise, by_slot.dtype)
         for d in range(SLOTS):
-            value = jnp.where(self.doubled == d, by_slot[d], value)
+            value = jnp.where(self.doubled == d, by_slot[..., d, :], value)
         return value
 
 
@@ -88,16 +88,17 @@ def analyse_tiles(level: Level, sliding: Array) -> Tiles:
     unique = jnp.where(~spatial & (dims <= size), 0, jnp.minimum(size, offset))
     mapped_edge = jnp.where(has_edge, rest, size)
     unique_edge = jnp.maximum(offset - (size - rest), 0)
-    out = [mapped, mapped_edge, unique, unique_edge]
-    for axis, window in SLIDES_OVER.items():
-        rows_edge = mapped_edge[axis] - mapped_edge[window] + 1
-        in_outputs = (
-            mapped[axis] - mapped[window] + 1,
-            rows_edge,
-            jnp.minimum(offset[axis], size[axis]),
-            jnp.minimum(offset[axis], rows_edge),
-        )
-        out = [o.at[axis].set(jnp.where(sliding, v, o[axis])) for o, v in zip(out, in_outputs, strict=True)]
+    rows_edge = mapped_edge[AXES] - mapped_edge[WINDOWS] + 1
+    in_outputs = (
+        mapped[AXES] - mapped[WINDOWS] + 1,
+        rows_edge,
+        jnp.minimum(offset[AXES], size[AXES]),
+        jnp.minimum(offset[AXES], rows_edge),
+    )
+    out = [
+        jnp.concatenate([o[: AXES.start], jnp.where(sliding, v, o[AXES])])
+        for o, v in zip((mapped, mapped_edge, unique, unique_edge), in_outputs, strict=True)
+    ]
     tiles = Tiles(
         spatial=spatial,
         rank=rank,

@@ -15,6 +15,7 @@ from jaxmaestro.equations.cases import Place, States, times_overflow, walk
 from jaxmaestro.equations.kernels import Lowering
 from jaxmaestro.equations.level import (
     CaseCost,
+    LevelCost,
     LevelModel,
     Start,
     case_cost,
@@ -193,29 +194,67 @@ def top_cost(model: LevelModel, columns: Columns, lowering: Lowering) -> TopCost
     return cost
 
 
+def no_top_cost(model: LevelModel, columns: int) -> TopCost:
+    """Of so many columns without cases."""
+    arithmetic, points = model.arithmetic, model.noc_bandwidth.shape[:-1]
+    zero, false = jnp.zeros(columns, arithmetic.count), jnp.zeros(columns, bool)
+    zeros: dict[str, Any] = {f.name: zero for f in dataclasses.fields(Totals)}
+    zeros |= {"active_pes": jnp.zeros(columns, arithmetic.real), "overflows": false, "terminates": false}
+    priced = jnp.zeros((*points, columns), arithmetic.count)
+    both = jnp.broadcast_shapes(points, model.shared.offchip_bandwidth.shape[:-1])
+    delays = Delays(jnp.full_like(priced, arithmetic.largest), priced, priced)
+    runtime = jnp.zeros((*both, columns), arithmetic.count)
+    performance = Performance(runtime, priced, priced, priced, delays, delays, delays)
+    return TopCost(Totals(**zeros), performance, zero, zero, zero, false)
+
+
+def any_level_cost(model: LevelModel, columns: Columns, lowering: Lowering) -> tuple[TopCost, LevelCost]:
+    """Both what the top level would come to and what a level below it does, of every column."""
+    cost: tuple[TopCost, LevelCost] = in_blocks(_any_level_cost, model, columns, lowering)
+    return cost
+
+
 def _top_cost(model: LevelModel, states: States) -> TopCost:
+    return _walked(model, states)[0]
+
+
+def _any_level_cost(model: LevelModel, states: States) -> tuple[TopCost, LevelCost]:
+    top, runtime = _walked(model, states, jnp.zeros(model.noc_bandwidth.shape, model.arithmetic.count))
+    assert runtime is not None
+    sums, real = top.totals, model.arithmetic.real
+    level = LevelCost(
+        runtime=runtime,
+        active_pes=sums.active_pes / jnp.maximum(sums.iterations, 1).astype(real),
+        l1_input=top.l1_input,
+        l1_filter=top.l1_filter,
+        l1_output=top.l1_output,
+        terminates=sums.terminates,
+        overflows=sums.overflows,
+    )
+    return top, level
+
+
+def _walked(model: LevelModel, states: States, runtime: Array | None = None) -> tuple[TopCost, Array | None]:
+    """Sums over the cases; to ``runtime``, if there is one, is added what a level takes whose L2 is full."""
     arithmetic, columns = model.arithmetic, states.cases.shape[0]
     shared = plan(model, states)
     offchip = arithmetic.divisor(model.shared.offchip_bandwidth)
 
     def step(sums: Any, place: Place, live: Array) -> Any:
-        start, totals, performance, before = sums
+        start, totals, performance, before, runtime = sums
         now = case_cost(shared, place)
         totals = totals.add(now, live, start, arithmetic.real)
         pending = Pending.of(now, live, totals, offchip, arithmetic)
-        return start.add(now, live), totals, performance.add(before, arithmetic), pending
+        if runtime is not None:
+            runtime += jnp.where(live & now.works, now.times, 0) * now.delay
+        return start.add(now, live), totals, performance.add(before, arithmetic), pending, runtime
 
-    zero = jnp.zeros(columns, arithmetic.count)
-    false = jnp.zeros(columns, bool)
-    zeros: dict[str, Any] = {f.name: zero for f in dataclasses.fields(Totals)}
-    zeros |= {"active_pes": jnp.zeros(columns, arithmetic.real), "overflows": false, "terminates": false}
-    priced = jnp.zeros(model.noc_bandwidth.shape, arithmetic.count)
-    runtime = jnp.zeros(jnp.broadcast_shapes(priced.shape, offchip.value.shape), arithmetic.count)
-    delays = Delays(jnp.full_like(priced, arithmetic.largest), priced, priced)
-    performance = Performance(runtime, priced, priced, priced, delays, delays, delays)
-    sums = no_start(columns), Totals(**zeros), performance, Pending.none(priced, offchip, arithmetic)
-    start, totals, performance, last = walk(states, step, sums)
+    none = no_top_cost(model, columns)
+    pending = Pending.none(none.performance.peak_bandwidth, offchip, arithmetic)
+    sums = no_start(columns), none.totals, none.performance, pending, runtime
+    start, totals, performance, last, runtime = walk(states, step, sums)
     performance = performance.add(last, arithmetic)
     l1 = start.l1_needs(shared)
     totals = dataclasses.replace(totals, overflows=totals.overflows | times_overflow(states))
-    return TopCost(totals, performance, l1[INPUT], l1[FILTER], l1[OUTPUT], start.started)
+    top = TopCost(totals, performance, l1[INPUT], l1[FILTER], l1[OUTPUT], start.started)
+    return top, runtime
