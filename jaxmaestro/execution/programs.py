@@ -29,6 +29,7 @@ from jaxmaestro.equations.arithmetic import EXACT, FLOAT32
 from jaxmaestro.equations.cost import Precision, row_costs
 from jaxmaestro.equations.costs import Costs
 from jaxmaestro.equations.kernels import BLOCK, Lowering
+from jaxmaestro.execution.kept import Kept, Place
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,11 +162,30 @@ def compiled(shape: Shape, precision: Precision, devices: Sequence[jax.Device] =
 
 
 def _built(shape: Shape, precision: Precision, devices: tuple[jax.Device, ...]) -> Program:
-    arithmetic = EXACT if precision == "exact" else FLOAT32
     sharding = None
     if devices:
         sharding = NamedSharding(Mesh(np.array(devices), ("device",)), PartitionSpec("device"))
-    lowering = Lowering(shape.block, not shape.brief and marked_calls(devices))
+        made = _made(shape, precision, devices, sharding)
+    else:
+        place = Place(shape, precision, marked_calls(), _BRIEFLY if shape.brief else _ON_CPU)
+        kept = place.get(Packed.of(blank_rows(shape)))
+        made = kept or _made(shape, precision, devices, sharding)
+        if kept is None:
+            place.put(made)
+
+    def run(chunk: Packed) -> Costs:
+        found: Costs = made.program(chunk if sharding is None else jax.device_put(chunk, sharding))
+        return found
+
+    return Program(run, made.costs)
+
+
+def _made(
+    shape: Shape, precision: Precision, devices: tuple[jax.Device, ...], sharding: NamedSharding | None
+) -> Kept:
+    """The program of a shape, traced, lowered and compiled."""
+    arithmetic = EXACT if precision == "exact" else FLOAT32
+    lowering = Lowering(shape.block, not shape.brief and marked_calls(devices), alike=shape.brief)
     like = blank_rows(shape)
 
     def step(chunk: Packed) -> Costs:
@@ -178,13 +198,7 @@ def _built(shape: Shape, precision: Precision, devices: tuple[jax.Device, ...]) 
     with jax.enable_x64(arithmetic.exact):  # a setting of the thread
         costs = jax.eval_shape(step, Packed.of(like))
         lowered = _over(step, sharding).lower(chunks)
-        program = _compile(lowered, _BRIEFLY if shape.brief else _ON_CPU, devices)
-
-    def run(chunk: Packed) -> Costs:
-        found: Costs = program(chunk if sharding is None else jax.device_put(chunk, sharding))
-        return found
-
-    return Program(run, costs)
+        return Kept(_compile(lowered, _BRIEFLY if shape.brief else _ON_CPU, devices), costs)
 
 
 def _compile(
