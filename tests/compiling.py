@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Iterator
+from typing import Any
 from unittest import mock
 
 import jax
 
 from jaxmaestro import evaluation
 from jaxmaestro.execution import programs
-from jaxmaestro.execution.programs import Shape
+from jaxmaestro.execution.programs import Shape, compiler_options
+from jaxmaestro.search import run
+
+BRIEFLY = compiler_options(brief=True)
 
 
 @contextlib.contextmanager
@@ -23,10 +28,25 @@ def unoptimised() -> Iterator[None]:
     jax.config.update("jax_disable_most_optimizations", True)
     kept = {name: getattr(programs, name).copy() for name in ("_programs", "_run_briefly")}
     try:
-        with mock.patch.multiple(programs, **kept):
+        with mock.patch.multiple(programs, **kept), mock.patch.multiple(run, **_of_searches()):
             yield
     finally:
         jax.config.update("jax_disable_most_optimizations", False)
+
+
+@functools.cache
+def _of_searches() -> dict[str, Any]:
+    """The programs of searches, compiled as the brief programs are."""
+    static = {
+        "_initial": ("searcher",),
+        "_laid_out": ("shape",),
+        "_advance": ("searcher", "shape"),
+        "_steps": ("searcher", "length"),
+    }
+    return {
+        name: jax.jit(getattr(run, name).__wrapped__, static_argnames=names, compiler_options=BRIEFLY)
+        for name, names in static.items()
+    }
 
 
 @contextlib.contextmanager

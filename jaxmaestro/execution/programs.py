@@ -7,7 +7,6 @@ Two are for few tuples: LLVM does not optimise them, so they are ready in less t
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import threading
@@ -167,7 +166,7 @@ def _built(shape: Shape, precision: Precision, devices: tuple[jax.Device, ...]) 
         sharding = NamedSharding(Mesh(np.array(devices), ("device",)), PartitionSpec("device"))
         made = _made(shape, precision, devices, sharding)
     else:
-        place = Place(shape, precision, marked_calls(), _BRIEFLY if shape.brief else _ON_CPU)
+        place = Place(shape, precision, marked_calls(), compiler_options(shape.brief))
         kept = place.get(Packed.of(blank_rows(shape)))
         made = kept or _made(shape, precision, devices, sharding)
         if kept is None:
@@ -198,16 +197,25 @@ def _made(
     with jax.enable_x64(arithmetic.exact):  # a setting of the thread
         costs = jax.eval_shape(step, Packed.of(like))
         lowered = _over(step, sharding).lower(chunks)
-        return Kept(_compile(lowered, _BRIEFLY if shape.brief else _ON_CPU, devices), costs)
+        return Kept(lowered.compile(compiler_options=compiler_options(shape.brief, devices)), costs)
 
 
-def _compile(
-    lowered: jax.stages.Lowered, on_cpu: Options, devices: Sequence[jax.Device]
-) -> jax.stages.Compiled:
-    for options in (on_cpu, _ON_CPU) if _platform(devices) == "cpu" else ():
-        with contextlib.suppress(jax.errors.JaxRuntimeError):  # there are versions without some
-            return lowered.compile(compiler_options=options)
-    return lowered.compile()
+def compiler_options(brief: bool, devices: Sequence[jax.Device] = ()) -> Options:
+    """How XLA is to compile for some devices; ``brief``: in less than half the time."""
+    choices = (_BRIEFLY, _ON_CPU) if brief else (_ON_CPU,)
+    if _platform(devices) != "cpu":
+        return {}
+    return next((options for options in choices if _known(tuple(options.items()))), {})
+
+
+@functools.cache
+def _known(options: tuple[tuple[str, str | bool], ...]) -> bool:
+    """Whether this version of XLA takes such options."""
+    try:
+        jax.jit(lambda: 0).lower().compile(compiler_options=dict(options))
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
 
 
 def _over(step: Any, sharding: NamedSharding | None) -> Any:

@@ -89,8 +89,8 @@ def test_a_damaged_one_is_made_anew(damage: str, folder: Path, tmp_path: Path) -
         content[len(content) // 2] ^= 1
     own = tmp_path / path.name
     own.write_bytes({"shorter": content[:-1], "other": content, "empty": b""}[damage])
-    with cache(str(tmp_path)), new_process() as made, mock.patch.object(programs, "_compile") as compiled:
-        compiled.side_effect = RuntimeError("compiles")
+    with cache(str(tmp_path)), new_process() as made:
+        made.side_effect = RuntimeError("compiles")
         with pytest.warns(UserWarning, match="is not used: it is not whole"), pytest.raises(RuntimeError):
             programs.compiled(SMALL, "exact")
     assert made.call_count == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -35,7 +34,7 @@ from jaxmaestro.search import (
 )
 from jaxmaestro.search.evaluation import evaluated, laid_out, scored, scoring, shape_for
 from jaxmaestro.search.objective import scores
-from tests.compiling import unoptimised
+from tests.compiling import BRIEFLY
 
 HARDWARE = Hardware(
     num_pes=64, l1_size=200, l2_size=8000, noc_bandwidth=64, hop_latency=1, offchip_bandwidth=64
@@ -45,14 +44,9 @@ CONV, WIDE = Layer.of("conv", "CONV", SIZES), Layer.of("wide", "CONV", {**SIZES,
 # Searches of more than a hundred mappings a step run the program that other tests compile, too.
 SEEDS = (1, 2, 3, 4)
 POPULATION = 40
-QUICKLY = {"xla_backend_optimization_level": 0}  # compiled, that is
 
 
-@pytest.fixture
-def briefly() -> Iterator[None]:
-    """As ``quickly``, for single tests."""
-    with unoptimised():
-        yield
+pytestmark = pytest.mark.usefixtures("quickly")
 
 
 def problem(objectives: tuple[str, ...] = ("latency", "energy"), archive: int = 1) -> Problem:
@@ -64,7 +58,6 @@ def same(one: object, other: object) -> bool:
     return all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in pairs)
 
 
-@pytest.mark.usefixtures("briefly")
 @pytest.mark.parametrize("kind", [Genetic(POPULATION), Annealing(POPULATION), RandomSearch(POPULATION)])
 def test_budget_seed_and_figures(kind: Searcher) -> None:
     """Every valid mapping of the budget counts, no other; the figures found are those of the directives."""
@@ -122,7 +115,6 @@ def test_interrupted_in_the_middle(tmp_path: Path) -> None:
     assert same(search(kind, ours, budget, kept[0]).state, search(kind, ours, budget).state)
 
 
-@pytest.mark.usefixtures("briefly")
 def test_crowded_chunks_leave_nothing_out() -> None:
     """Ragged mappings with more sub-tiles than a chunk has room for are evaluated among fewer."""
     layer = Layer.of("ragged", "CONV", {"K": 61, "C": 59, "Y": 57, "X": 53, "R": 3, "S": 3})
@@ -143,11 +135,10 @@ def test_crowded_chunks_leave_nothing_out() -> None:
         program = compiled(dataclasses.replace(shape, brief=True), "exact")
         full = [read(program.run(chunk))[1] for chunk in laid_out(ours, asked, shape)]
         assert len(full) == 3 and np.any(full)
-        program = jax.jit(lambda p, genes: scored(p, genes, shape)).lower(ours, asked).compile(QUICKLY)
+        program = jax.jit(lambda p, genes: scored(p, genes, shape)).lower(ours, asked).compile(BRIEFLY)
         assert np.array_equal(program(ours, asked), expected.reshape(1, 64, 1))
 
 
-@pytest.mark.usefixtures("briefly")
 def test_fused_steps_are_the_same_steps() -> None:
     """One program for several steps: the same state and history, to the same end, resumed either way."""
     kind = Genetic(12)
@@ -166,7 +157,6 @@ def test_fused_steps_are_the_same_steps() -> None:
         assert same(rest.state, expected.state) and np.array_equal(rest.history.best, expected.history.best)
 
 
-@pytest.mark.usefixtures("briefly")
 def test_rows_do_not_know_of_each_other() -> None:
     """Not of layers with more divisors, either."""
     many = Layer.of("many", "CONV", {**SIZES, "K": 720})
@@ -177,18 +167,16 @@ def test_rows_do_not_know_of_each_other() -> None:
     assert same(alone.state.asked, jax.tree.map(lambda a: a[:1], beside.state.asked))
 
 
-@pytest.mark.usefixtures("briefly")
 def test_steps_under_scan_are_the_steps_of_the_driver() -> None:
     ours = Problem.of(CONV, HARDWARE, seeds=(5,), options=MappingOptions(1, 1))
     kind = Genetic(8)
     with jax.enable_x64(True):
-        state, best = jax.jit(lambda p: scan(kind, p, 4)).lower(ours).compile(QUICKLY)(ours)
+        state, best = jax.jit(lambda p: scan(kind, p, 4)).lower(ours).compile(BRIEFLY)(ours)
     found = search(kind, ours, Budget(steps=4))
     assert same(state, found.state)
     assert np.array_equal(best, found.history.best)
 
 
-@pytest.mark.usefixtures("briefly")
 def test_three_levels() -> None:
     ours = Problem.of(CONV, HARDWARE, seeds=(1,), options=MappingOptions(3, 3, "divisors"))
     state = jax.tree.map(np.asarray, search(Genetic(30), ours, Budget(steps=3)).state)
@@ -281,7 +269,6 @@ def test_options_reach_the_searcher() -> None:
     assert (made.population, made.elite, made.rates.order) == (10, 0.3, 0.9)
 
 
-@pytest.mark.usefixtures("briefly")
 def test_no_kind_of_mapping_takes_all_places() -> None:
     """Parents are of one kind, in levels and spatial dimensions, as often as ``alike`` says at most."""
     space = MappingSpace.of(CONV, HARDWARE.num_pes, MappingOptions(2, 2))
