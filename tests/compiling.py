@@ -13,10 +13,8 @@ import jax
 
 from jaxmaestro import evaluation
 from jaxmaestro.execution import programs
-from jaxmaestro.execution.programs import Shape, compiler_options
+from jaxmaestro.execution.programs import Options, Shape, compiler_options
 from jaxmaestro.search import run
-
-BRIEFLY = compiler_options(brief=True)
 
 
 @contextlib.contextmanager
@@ -34,6 +32,11 @@ def unoptimised() -> Iterator[None]:
         jax.config.update("jax_disable_most_optimizations", False)
 
 
+def briefly() -> Options:
+    """How brief programs are compiled."""
+    return compiler_options(brief=True)
+
+
 @functools.cache
 def _of_searches() -> dict[str, Any]:
     """The programs of searches, compiled as the brief programs are."""
@@ -44,7 +47,7 @@ def _of_searches() -> dict[str, Any]:
         "_steps": ("searcher", "length"),
     }
     return {
-        name: jax.jit(getattr(run, name).__wrapped__, static_argnames=names, compiler_options=BRIEFLY)
+        name: jax.jit(getattr(run, name).__wrapped__, static_argnames=names, compiler_options=briefly())
         for name, names in static.items()
     }
 

@@ -84,7 +84,7 @@ def analyse_loops(tiles: Tiles, dims: Array) -> Loops:
     dimension = (dim < reach, dim <= reach, spatial & (dim < reach), edge_ragged)
     if tiles.doubled is not None:
         # The ninth loop runs by itself, but the dimension is where the later directive has it.
-        number = number.at[SLOTS].set(jnp.where(tiles.doubled >= 0, number[SLOTS], 1))
+        number = jnp.concatenate([number[:SLOTS], jnp.where(tiles.doubled >= 0, number[SLOTS:], 1)])
         dimension = tuple(tiles.with_ninth(a[:SLOTS], False) for a in dimension)
     return Loops(
         number=number,

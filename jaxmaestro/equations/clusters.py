@@ -92,8 +92,8 @@ def analyse_clusters(batch: Rows) -> tuple[Level, Shared, Array]:
         unit = jnp.where(truncated_div(num_pes, size) < unit, num_pes + 1, unit * size)
     flags |= flag((unit > num_pes) | (num_pes < 1), Reason.ILLEGAL_CLUSTER)
     at_top = jnp.maximum(truncated_div(num_pes, jnp.maximum(unit, 1)), 1)
-    below_top = maps.levels[None, :] - 1 - index[:, None]  # [levels, b], levels below each
-    exists = below_top >= 0
+    levels_below = maps.levels[None, :] - 1 - index[:, None]  # [levels, b]
+    exists = levels_below >= 0
 
     def complete(above: _Above, named: _Named) -> tuple[_Above, tuple[_Maps, Array]]:
         own, undefined = _input_centric(named, above.dims)
@@ -113,13 +113,14 @@ def analyse_clusters(batch: Rows) -> tuple[Level, Shared, Array]:
         return _Above(level, below, flags), (level, dims)
 
     named = _as_named(maps, references, exists, batch.extras)
+    # Above the top there is no directive; what else is said there does not count.
     nothing = jax.tree.map(lambda a: jnp.zeros_like(a[0]), named.own)
     # One loop over the levels: there is a quarter less to compile.
     last, (level, dims) = lax.scan(complete, _Above(nothing, sizes, flags), named)
     by_slot = functools.partial(jnp.swapaxes, axis1=1, axis2=2)
-    depth = jnp.clip(below_top, 0, hw.noc_bandwidth.shape[-1] - 1)
+    depth = jnp.clip(levels_below, 0, hw.noc_bandwidth.shape[-1] - 1)
 
-    def of_level(nocs: Array) -> Array:
+    def by_level(nocs: Array) -> Array:
         """What a NoC has ``[levels, p, q, b]``: the innermost level has the first."""
         own = jnp.take_along_axis(nocs.astype(dtype)[None], depth[..., None, None, None], 4)[..., 0]
         return jnp.moveaxis(own, 1, 3)
@@ -131,11 +132,11 @@ def analyse_clusters(batch: Rows) -> tuple[Level, Shared, Array]:
         rank=by_slot(level.rank),
         dims=by_slot(dims),
         clusters=jnp.concatenate([at_top[None], cluster.T[:-1]]),
-        innermost=below_top == 0,
+        innermost=levels_below == 0,
         exists=exists,
         extra=level.extra,
-        noc_bandwidth=jnp.maximum(of_level(hw.noc_bandwidth), 1),
-        noc_latency=of_level(hw.noc_latency),
+        noc_bandwidth=jnp.maximum(by_level(hw.noc_bandwidth), 1),
+        noc_latency=by_level(hw.noc_latency),
     )
     shared = Shared(
         coupled=jnp.moveaxis(lay.coupled, 0, -1),

@@ -23,15 +23,16 @@ BLOCK = 128
 
 @dataclasses.dataclass(frozen=True)
 class Lowering:
-    """Columns that are walked side by side, and whether calls are marked.
+    """Columns that are walked side by side, whether calls are marked, and whether levels are alike.
 
     ``kernels`` is for programs that are compiled for a CPU as they are: marked calls are not for a
-    GPU, nor for what else a user makes of the equations.
+    GPU, nor for what else a user makes of the equations. ``alike`` is for programs that must be compiled
+    soon: the top level goes through the same loop as those below it, which are then worked out in full.
     """
 
     block: int = BLOCK
     kernels: bool = False
-    alike: bool = False  # one loop over all levels, the top too: fewer operations, of which more are in vain
+    alike: bool = False
 
     def stage(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """``function(*arguments)``, worked out once and not anew in all that reads its results."""

@@ -26,7 +26,10 @@ Array = Any
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Tiles:
-    """Rows are directives, ``[r, b]``; ``out_*`` and ``first_spatial`` have slots only, ``[8, b]``."""
+    """Rows are directives, ``[r, b]``; ``out_*`` and ``first_spatial`` have slots only, ``[8, b]``.
+
+    Of several levels: stacked.
+    """
 
     spatial: Array  # bool: class of the directive (of the later one over a slot, and of the ninth)
     rank: Array  # loop order, 0 outermost

@@ -195,7 +195,7 @@ def top_cost(model: LevelModel, columns: Columns, lowering: Lowering) -> TopCost
 
 
 def no_top_cost(model: LevelModel, columns: int) -> TopCost:
-    """Of so many columns without cases."""
+    """The figures of so many columns without cases."""
     arithmetic, points = model.arithmetic, model.noc_bandwidth.shape[:-1]
     zero, false = jnp.zeros(columns, arithmetic.count), jnp.zeros(columns, bool)
     zeros: dict[str, Any] = {f.name: zero for f in dataclasses.fields(Totals)}
@@ -235,7 +235,7 @@ def _any_level_cost(model: LevelModel, states: States) -> tuple[TopCost, LevelCo
 
 
 def _walked(model: LevelModel, states: States, runtime: Array | None = None) -> tuple[TopCost, Array | None]:
-    """Sums over the cases; to ``runtime``, if there is one, is added what a level takes whose L2 is full."""
+    """Sums over the cases; to ``runtime``, if there is one, is added the time without off-chip delays."""
     arithmetic, columns = model.arithmetic, states.cases.shape[0]
     shared = plan(model, states)
     offchip = arithmetic.divisor(model.shared.offchip_bandwidth)

@@ -1,4 +1,4 @@
-"""The compiled programs: six for all batches, each built once, ahead of time.
+"""The compiled programs: six for all batches, each built once, ahead of time, or read from disk.
 
 Whatever is asked for runs as chunks of one of these shapes, padded, so that a process
 compiles a handful of programs however many batches of however many lengths it sees.
@@ -7,6 +7,7 @@ Two are for few tuples: LLVM does not optimise them, so they are ready in less t
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import threading
@@ -28,7 +29,7 @@ from jaxmaestro.equations.arithmetic import EXACT, FLOAT32
 from jaxmaestro.equations.cost import Precision, row_costs
 from jaxmaestro.equations.costs import Costs
 from jaxmaestro.equations.kernels import BLOCK, Lowering
-from jaxmaestro.execution.kept import Kept, Place
+from jaxmaestro.execution.kept import Built, Slot
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,7 +152,8 @@ def suited(
 def compiled(shape: Shape, precision: Precision, devices: Sequence[jax.Device] = ()) -> Program:
     """The program of a chunk of this shape; with ``devices``, of one chunk for each, stacked.
 
-    Takes NumPy arrays; with devices they have a leading axis. Built at the first call.
+    Takes NumPy arrays; with devices they have a leading axis. Built at the first call, or read from where
+    an earlier process kept it (not with ``devices``: which and how many there are, varies).
     """
     key = shape, precision, tuple(devices)
     with _lock:
@@ -164,25 +166,29 @@ def _built(shape: Shape, precision: Precision, devices: tuple[jax.Device, ...]) 
     sharding = None
     if devices:
         sharding = NamedSharding(Mesh(np.array(devices), ("device",)), PartitionSpec("device"))
-        made = _made(shape, precision, devices, sharding)
+        built = _made(shape, precision, devices, sharding)
     else:
-        place = Place(shape, precision, marked_calls(), compiler_options(shape.brief))
-        kept = place.get(Packed.of(blank_rows(shape)))
-        made = kept or _made(shape, precision, devices, sharding)
+        slot = Slot(shape, precision, marked_calls(), compiler_options(shape.brief))
+        kept = slot.get(Packed.of(blank_rows(shape)))
+        built = kept or _made(shape, precision, name=slot.named)
         if kept is None:
-            place.put(made)
+            slot.put(built)
 
     def run(chunk: Packed) -> Costs:
-        found: Costs = made.program(chunk if sharding is None else jax.device_put(chunk, sharding))
+        found: Costs = built.program(chunk if sharding is None else jax.device_put(chunk, sharding))
         return found
 
-    return Program(run, made.costs)
+    return Program(run, built.costs)
 
 
 def _made(
-    shape: Shape, precision: Precision, devices: tuple[jax.Device, ...], sharding: NamedSharding | None
-) -> Kept:
-    """The program of a shape, traced, lowered and compiled."""
+    shape: Shape,
+    precision: Precision,
+    devices: tuple[jax.Device, ...] = (),
+    sharding: NamedSharding | None = None,
+    name: Callable[[Any], Any] = lambda step: step,
+) -> Built:
+    """The program of a shape, traced, lowered and compiled; ``name`` gives what is traced its name."""
     arithmetic = EXACT if precision == "exact" else FLOAT32
     lowering = Lowering(shape.block, not shape.brief and marked_calls(devices), alike=shape.brief)
     like = blank_rows(shape)
@@ -196,26 +202,21 @@ def _made(
     )
     with jax.enable_x64(arithmetic.exact):  # a setting of the thread
         costs = jax.eval_shape(step, Packed.of(like))
-        lowered = _over(step, sharding).lower(chunks)
-        return Kept(lowered.compile(compiler_options=compiler_options(shape.brief, devices)), costs)
+        lowered = _over(name(step), sharding).lower(chunks)
+        return Built(_compile(lowered, compiler_options(shape.brief, devices)), costs)
 
 
 def compiler_options(brief: bool, devices: Sequence[jax.Device] = ()) -> Options:
     """How XLA is to compile for some devices; ``brief``: in less than half the time."""
-    choices = (_BRIEFLY, _ON_CPU) if brief else (_ON_CPU,)
     if _platform(devices) != "cpu":
         return {}
-    return next((options for options in choices if _known(tuple(options.items()))), {})
+    return _BRIEFLY if brief else _ON_CPU
 
 
-@functools.cache
-def _known(options: tuple[tuple[str, str | bool], ...]) -> bool:
-    """Whether this version of XLA takes such options."""
-    try:
-        jax.jit(lambda: 0).lower().compile(compiler_options=dict(options))
-    except jax.errors.JaxRuntimeError:
-        return False
-    return True
+def _compile(lowered: jax.stages.Lowered, options: Options) -> jax.stages.Compiled:
+    with contextlib.suppress(jax.errors.JaxRuntimeError):  # there are versions without some
+        return lowered.compile(compiler_options=options)
+    return lowered.compile()
 
 
 def _over(step: Any, sharding: NamedSharding | None) -> Any:
