@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import functools
@@ -13,8 +14,15 @@ import jax
 
 from jaxmaestro import evaluation
 from jaxmaestro.execution import programs
-from jaxmaestro.execution.programs import Options, Shape, compiler_options
+from jaxmaestro.execution.programs import Shape, compiler_options
 from jaxmaestro.search import run
+
+
+@contextlib.contextmanager
+def programs_anew() -> Iterator[None]:
+    """Nothing that was compiled before is used, nor what is compiled here afterwards."""
+    with mock.patch.multiple(programs, _programs={}, _run_briefly=collections.Counter()):
+        yield
 
 
 @contextlib.contextmanager
@@ -32,11 +40,6 @@ def unoptimised() -> Iterator[None]:
         jax.config.update("jax_disable_most_optimizations", False)
 
 
-def briefly() -> Options:
-    """How brief programs are compiled."""
-    return compiler_options(brief=True)
-
-
 @functools.cache
 def _of_searches() -> dict[str, Any]:
     """The programs of searches, compiled as the brief programs are."""
@@ -47,7 +50,11 @@ def _of_searches() -> dict[str, Any]:
         "_steps": ("searcher", "length"),
     }
     return {
-        name: jax.jit(getattr(run, name).__wrapped__, static_argnames=names, compiler_options=briefly())
+        name: jax.jit(
+            getattr(run, name).__wrapped__,
+            static_argnames=names,
+            compiler_options=compiler_options(brief=True),
+        )
         for name, names in static.items()
     }
 

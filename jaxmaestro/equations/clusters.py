@@ -224,7 +224,7 @@ def _input_centric(named: _Named, dims: Array) -> tuple[_Maps, Array]:
     is_named = own.kind[:, WINDOWS] > 0
     # An output tile of n rows needs n + (filter tile) - 1 input rows.
     filter_tile = jnp.where(is_named, own.size[:, WINDOWS], dims[:, WINDOWS])
-    size = _with_axes(own.size, own.size[:, AXES] + jnp.where(centric, filter_tile - 1, 0))
+    size = with_axes(own.size, own.size[:, AXES] + jnp.where(centric, filter_tile - 1, 0))
     return dataclasses.replace(own, size=size), (centric & ~is_named).any(1)
 
 
@@ -299,11 +299,11 @@ def _apply_stride(level: _Maps, strides: Array, full: Array, sliding: Array, top
     step = outputs * jnp.where(top, stride, covered)
     return dataclasses.replace(
         level,
-        size=_with_axes(level.size, jnp.where(strided, shrunk, size)),
-        offset=_with_axes(level.offset, jnp.where(strided, step, offset)),
+        size=with_axes(level.size, jnp.where(strided, shrunk, size)),
+        offset=with_axes(level.offset, jnp.where(strided, step, offset)),
     )
 
 
-def _with_axes(by_slot: Array, axes: Array) -> Array:
+def with_axes(by_slot: Array, axes: Array) -> Array:
     """An array ``[b, 8]`` with the values ``[b, 2]`` for Y and X."""
     return jnp.concatenate([by_slot[:, : AXES.start], axes], 1)

@@ -11,7 +11,7 @@ from jaxmaestro.encoding.slots import AXES, FILTER, INPUT, OUT_Y, OUTPUT, SLOTS,
 from jaxmaestro.encoding.tables import Rows
 from jaxmaestro.equations import pricing
 from jaxmaestro.equations.arithmetic import Arithmetic, product, truncated_div
-from jaxmaestro.equations.clusters import Level, by_point
+from jaxmaestro.equations.clusters import Level, by_point, with_axes
 from jaxmaestro.equations.costs import BY_THREE, Costs
 from jaxmaestro.equations.top import Delays, TopCost
 
@@ -33,8 +33,7 @@ def layer_macs(batch: Rows, arithmetic: Arithmetic) -> Array:
 
 def _with_windows(sizes: Array, windows: Array, sliding: Array) -> Array:
     """Sizes ``[b, 8]`` with, where the filter slides, so many ``windows`` (``[b, 2]``) instead of Y and X."""
-    axes = jnp.where(sliding[:, None], windows, sizes[:, AXES])
-    return jnp.concatenate([sizes[:, : AXES.start], axes], 1)
+    return with_axes(sizes, jnp.where(sliding[:, None], windows, sizes[:, AXES]))
 
 
 def _volume(sizes: Array, mask: Array, arithmetic: Arithmetic) -> Array:

@@ -9,6 +9,7 @@ files, the folder must be one that nobody else can write to.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import os
 import pickle
@@ -73,13 +74,13 @@ class Slot:
             if hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
                 raise ValueError("it is not whole")
             executable, outputs = pickle.loads(zlib.decompress(content[_DIGEST:]))
-            structures = jax.tree.structure(((takes,), {})), jax.tree.structure(_costs(outputs))
-            device = _device()
+            costs, device = _costs(outputs), _device()
+            structures = jax.tree.structure(((takes,), {})), jax.tree.structure(costs)
             program = deserialize_and_load(executable, *structures, device.client, [device])
         except Exception as error:  # no list tells all that XLA may say of one that it cannot load
             warnings.warn(f"compiling anew, since {self.path} is not used: {error}", stacklevel=2)
             return None
-        return Built(program, _costs(outputs))
+        return Built(program, costs)
 
     def put(self, built: Built) -> None:
         """Keep a program, which was :meth:`named`, for later; warns where that cannot be done."""
@@ -162,6 +163,7 @@ def _machine() -> tuple[str, ...]:
     )
 
 
+@functools.cache
 def _processor() -> tuple[str, ...]:
     """What this processor can do, as far as it says."""
     try:

@@ -31,10 +31,11 @@ from jaxmaestro import (
 )
 from jaxmaestro.encoding import HardwareTable
 from jaxmaestro.equations.cost import cost_once
+from jaxmaestro.execution.programs import compiler_options
 from tests.compiling import unoptimised
 from tests.equations.trials import ROWS, differing_fields, has_figures, one_level_batch
 
-HURRY = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+HURRY = compiler_options(brief=True)
 """What a program answers is the question here, not how fast it is."""
 ROOT = Path(__file__).parents[2]
 REAL = ("throughput", "average_active_pes", "noc_bandwidth_average", "energy", "area", "power")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import dataclasses
 import subprocess
@@ -19,6 +18,7 @@ from jaxmaestro import Batch, Costs, evaluate_batch
 from jaxmaestro.execution import kept, programs
 from jaxmaestro.execution.kept import SUFFIX, Slot
 from jaxmaestro.execution.programs import ON_CPU, Shapes
+from tests.compiling import programs_anew
 from tests.equations.trials import differing_fields, has_figures
 from tests.execution.mix import product_batch
 
@@ -40,7 +40,7 @@ def cache(folder: str | None) -> Iterator[None]:
 def new_process() -> Iterator[mock.Mock]:
     """No program is there yet; the calls that make one are counted."""
     made = mock.Mock(wraps=programs._made)
-    with mock.patch.multiple(programs, _programs={}, _run_briefly=collections.Counter(), _made=made):
+    with programs_anew(), mock.patch.object(programs, "_made", made):
         yield made
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import dataclasses
 import functools
@@ -38,20 +37,11 @@ from jaxmaestro.execution.programs import (
     Shapes,
     blank_rows,
 )
-from tests.compiling import programs_for_few_chunks, unoptimised
+from tests.compiling import programs_anew, programs_for_few_chunks, unoptimised
 from tests.equations.trials import differing_fields, has_figures
 from tests.execution.mix import POINTS, doubled_batch, product_batch, three_levels
 
 ROOT = Path(__file__).parents[2]
-
-
-@contextlib.contextmanager
-def programs_anew() -> Iterator[None]:
-    """Nothing that was compiled before is used, nor what is compiled here afterwards."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(programs, "_programs", {})
-        patch.setattr(programs, "_run_briefly", collections.Counter())
-        yield
 
 
 @pytest.fixture(autouse=True, scope="module")

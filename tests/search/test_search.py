@@ -13,7 +13,7 @@ import pytest
 import jaxmaestro as jm
 from jaxmaestro.description import DescriptionError, Hardware, Layer
 from jaxmaestro.encoding.encode import encode_hardware
-from jaxmaestro.execution.programs import GENERAL, compiled
+from jaxmaestro.execution.programs import GENERAL, compiled, compiler_options
 from jaxmaestro.mapspace import MappingOptions, MappingSpace
 from jaxmaestro.search import (
     NSGA2,
@@ -34,7 +34,6 @@ from jaxmaestro.search import (
 )
 from jaxmaestro.search.evaluation import evaluated, laid_out, scored, scoring, shape_for
 from jaxmaestro.search.objective import scores
-from tests.compiling import briefly
 
 HARDWARE = Hardware(
     num_pes=64, l1_size=200, l2_size=8000, noc_bandwidth=64, hop_latency=1, offchip_bandwidth=64
@@ -44,7 +43,7 @@ CONV, WIDE = Layer.of("conv", "CONV", SIZES), Layer.of("wide", "CONV", {**SIZES,
 # Searches of more than a hundred mappings a step run the program that other tests compile, too.
 SEEDS = (1, 2, 3, 4)
 POPULATION = 40
-
+BRIEFLY = compiler_options(brief=True)
 
 pytestmark = pytest.mark.usefixtures("quickly")
 
@@ -135,7 +134,7 @@ def test_crowded_chunks_leave_nothing_out() -> None:
         program = compiled(dataclasses.replace(shape, brief=True), "exact")
         full = [read(program.run(chunk))[1] for chunk in laid_out(ours, asked, shape)]
         assert len(full) == 3 and np.any(full)
-        program = jax.jit(lambda p, genes: scored(p, genes, shape)).lower(ours, asked).compile(briefly())
+        program = jax.jit(lambda p, genes: scored(p, genes, shape)).lower(ours, asked).compile(BRIEFLY)
         assert np.array_equal(program(ours, asked), expected.reshape(1, 64, 1))
 
 
@@ -171,7 +170,7 @@ def test_steps_under_scan_are_the_steps_of_the_driver() -> None:
     ours = Problem.of(CONV, HARDWARE, seeds=(5,), options=MappingOptions(1, 1))
     kind = Genetic(8)
     with jax.enable_x64(True):
-        state, best = jax.jit(lambda p: scan(kind, p, 4)).lower(ours).compile(briefly())(ours)
+        state, best = jax.jit(lambda p: scan(kind, p, 4)).lower(ours).compile(BRIEFLY)(ours)
     found = search(kind, ours, Budget(steps=4))
     assert same(state, found.state)
     assert np.array_equal(best, found.history.best)
